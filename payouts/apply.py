@@ -1,0 +1,74 @@
+"""The unit of work: a batch of events becomes payout states in one transaction.
+
+Effect, transition, outbox row and the event's own status commit together or not at all. An event that
+fails in the middle of a batch is recorded as failed and the rest goes on; a batch that the database
+refuses is cut in half until the one event that it refuses stands alone.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+
+from payouts.batch import Batch, BatchResult, Rules
+from payouts.crash import crash_point
+from payouts.storage import inbox
+from payouts.storage.engine import is_contention, is_unavailable
+
+CONTENTION_TRIES = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Applier:
+    """Applies events. Shares nothing but the engine; safe to use from several threads."""
+
+    engine: Engine
+    rules: Rules
+
+    def apply(self, ids: Sequence[int]) -> BatchResult:
+        """Apply the open and due events among `ids`. Raises what a lost database raises."""
+        try:
+            return self.in_one_transaction(lambda connection: self._run(connection, ids))
+        except DBAPIError as error:
+            if is_unavailable(error):
+                raise
+            return self._cut(ids, error)
+
+    def in_one_transaction(self, work: Callable[[Connection], BatchResult]) -> BatchResult:
+        """Commit what `work` does; the whole of it again after a deadlock or a busy database."""
+        for attempt in _contention_retry():
+            with attempt:
+                with self.engine.begin() as connection:
+                    result = work(connection)
+                    crash_point("apply.before_commit")
+                crash_point("apply.after_commit")
+                return result
+        raise AssertionError("unreachable: the retry returns or raises")
+
+    def _run(self, connection: Connection, ids: Sequence[int]) -> BatchResult:
+        items = inbox.lock_open(connection, ids, self.rules.clock())
+        return Batch(self.rules, connection).run(items)
+
+    def _cut(self, ids: Sequence[int], error: DBAPIError) -> BatchResult:
+        if len(ids) == 1:
+            return self.in_one_transaction(lambda connection: self._fail(connection, ids[0], error))
+        middle = len(ids) // 2
+        result = self.apply(ids[:middle])
+        result.extend(self.apply(ids[middle:]))
+        return result
+
+    def _fail(self, connection: Connection, inbox_id: int, error: DBAPIError) -> BatchResult:
+        item = inbox.lock_one(connection, inbox_id)
+        return Batch(self.rules, connection).fail_one(item, error) if item else BatchResult()
+
+
+def _contention_retry() -> Retrying:
+    """Seconds, bounded, jittered: what waits longer is the queue's business."""
+    return Retrying(
+        retry=retry_if_exception(is_contention),
+        stop=stop_after_attempt(CONTENTION_TRIES),
+        wait=wait_random_exponential(multiplier=0.02, max=0.5),
+        reraise=True,
+    )

@@ -1,0 +1,75 @@
+"""The composition root: builds the real things once, from settings, and hands them on."""
+
+import os
+import socket
+from dataclasses import dataclass
+
+import redis
+from sqlalchemy import Engine
+
+from payouts.apply import Applier
+from payouts.batch import Rules
+from payouts.clock import Clock, now_ms
+from payouts.errors import SettingsError
+from payouts.gateway import NoGateway, SdkGateway, StripeGateway
+from payouts.ids import IdMaker
+from payouts.settings import Settings
+from payouts.storage.engine import build_engine
+
+
+def open_engine(settings: Settings) -> Engine:
+    """The engine for workers, scheduler and commands; nothing connects yet."""
+    return build_engine(
+        settings.database_url.get_secret_value(),
+        timeout_s=settings.database_timeout_s,
+        pool_size=settings.database_pool_size,
+    )
+
+
+def open_receiver_engine(settings: Settings) -> Engine:
+    """The receiver's engine: short time limits, one statement a transaction, few connections."""
+    return build_engine(
+        settings.database_url.get_secret_value(),
+        timeout_s=settings.receiver_store_timeout_s,
+        pool_size=3,
+        autocommit=True,
+    )
+
+
+def open_redis(settings: Settings, timeout_s: float) -> redis.Redis:
+    """A Redis client whose every call ends within `timeout_s`; nothing connects yet."""
+    try:
+        return redis.Redis.from_url(
+            settings.redis_url.get_secret_value(),
+            socket_timeout=timeout_s,
+            socket_connect_timeout=timeout_s,
+            retry=None,
+            health_check_interval=0,
+        )
+    except ValueError:
+        raise SettingsError(
+            "REDIS_URL does not read as an address: it looks like redis://host:6379/0"
+        ) from None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerParts:
+    """What a worker works with."""
+
+    engine: Engine
+    applier: Applier
+    gateway: StripeGateway
+
+
+def open_worker(settings: Settings, clock: Clock = now_ms) -> WorkerParts:
+    """The parts of a worker process; nothing connects yet."""
+    engine = open_engine(settings)
+    worker = f"{socket.gethostname()}:{os.getpid()}"
+    rules = Rules(IdMaker(clock), clock, worker, settings.event_max_attempts)
+    return WorkerParts(engine, Applier(engine, rules), open_gateway(settings))
+
+
+def open_gateway(settings: Settings) -> StripeGateway:
+    """Stripe by its SDK, or a stand-in that says what is missing."""
+    key = settings.stripe_api_key.get_secret_value()
+    return SdkGateway(key, settings.stripe_api_base) if key else NoGateway()

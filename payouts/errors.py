@@ -1,0 +1,44 @@
+"""Errors named by their cause. Each says whether trying again can help."""
+
+
+class PayoutsError(Exception):
+    """Base of every error this service raises on purpose. `transient`: trying again may help."""
+
+    transient = False
+
+
+class SettingsError(PayoutsError):
+    """A setting is missing or wrong; the message names it and says what to set."""
+
+
+class StoreUnavailableError(PayoutsError):
+    """The database or Redis did not take a write, or did not answer in time."""
+
+    transient = True
+
+
+class SpillRefusedError(PayoutsError):
+    """Redis answers, but does not promise to keep what it takes, so nothing may be spilled to it."""
+
+    transient = True
+
+
+class NotFoundError(PayoutsError):
+    """What was asked for does not exist; the message names it."""
+
+
+class PayloadError(PayoutsError):
+    """A stored payload does not read as what its type promises. Trying again cannot help."""
+
+
+class GatewayError(PayoutsError):
+    """A call to Stripe did not give an answer to act on.
+
+    `transient` says whether the same call may succeed later, `blocked` whether it waits for a person or
+    a setting (no attempt is counted then).
+    """
+
+    def __init__(self, message: str, *, transient: bool, blocked: bool = False) -> None:
+        super().__init__(message)
+        self.transient = transient
+        self.blocked = blocked

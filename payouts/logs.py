@@ -1,0 +1,68 @@
+"""Logging: events with bound ids, JSON in production, readable on a terminal. No secret gets through."""
+
+import logging
+import re
+import sys
+from collections.abc import Callable, MutableMapping
+from typing import Any
+
+import structlog
+
+_SECRET = re.compile(
+    r"(whsec_|sk_live_|sk_test_|rk_live_|rk_test_)[A-Za-z0-9_+/=]+|(?<=://)([^/\s:@]*):[^/\s@]+@"
+)
+
+
+def redact(text: str) -> str:
+    """`text` with Stripe keys, signing secrets and passwords in addresses replaced by `***`."""
+    return _SECRET.sub(lambda m: f"{m.group(1)}***" if m.group(1) else f"{m.group(2)}:***@", text)
+
+
+def _redact_values(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    for key, value in event.items():
+        if isinstance(value, str):
+            event[key] = redact(value)
+    return event
+
+
+def configure_logging(level: str, style: str) -> None:
+    """Send this project's and its libraries' log lines to standard output; `style`: json or console."""
+    renderer: Callable[..., Any]
+    if style == "json":
+        renderer = structlog.processors.JSONRenderer()
+    else:
+        renderer = structlog.dev.ConsoleRenderer(
+            colors=sys.stdout.isatty(),
+            # The default shows local variables in tracebacks: secrets among them.
+            exception_formatter=structlog.dev.plain_traceback,
+        )
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    tail: list[Any] = [structlog.processors.format_exc_info, _redact_values]
+    structlog.configure(
+        processors=[*shared, *tail, renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stdout),
+        cache_logger_on_first_use=True,
+    )
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            *tail,
+            renderer,
+        ],
+    )
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(formatter)
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(max(logging.getLevelNamesMapping()[level.upper()], logging.WARNING))
+
+
+def get_logger() -> Any:
+    """A logger to bind ids to. Its lines are dictionaries: an event name and what it is about."""
+    return structlog.get_logger()

@@ -1,0 +1,63 @@
+"""Events that cannot be resolved from themselves: Stripe is asked, outside any transaction, and believed."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from payouts.apply import Applier
+from payouts.batch import Batch, BatchResult
+from payouts.errors import GatewayError
+from payouts.event import THIN, PayoutObject, read_payout, read_related
+from payouts.gateway import StripeGateway
+from payouts.storage import inbox
+from payouts.storage.inbox import WorkItem
+from payouts.storage.tables import PLATFORM
+
+_Settle = Callable[[Batch, WorkItem], BatchResult]
+
+BLOCKED_WAIT_MS = 300_000
+"""How long an event waits that a person or a setting holds up (no API key, access lost)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resolver:
+    """Fetches what a deferred event is about, then decides on it again."""
+
+    applier: Applier
+    gateway: StripeGateway
+
+    def resolve(self, inbox_id: int) -> BatchResult:
+        """Ask Stripe about one event and settle it by the answer. Nothing happens if it is finished."""
+        with self.applier.engine.begin() as connection:
+            item = inbox.lock_one(connection, inbox_id)
+        if item is None:
+            return BatchResult()
+        try:
+            fetched = self._fetch(item)
+        except GatewayError as error:
+            return self._not_answered(inbox_id, error)
+        return self._with_item(inbox_id, lambda batch, held: batch.settle([(held, fetched)], confirmed=True))
+
+    def _fetch(self, item: WorkItem) -> PayoutObject:
+        if item.kind == THIN:
+            related = read_related(item.payload)
+            payout_id = related.id if related else ""
+        else:
+            payout_id = read_payout(item.payload).id
+        return self.gateway.payout(payout_id, None if item.account == PLATFORM else item.account)
+
+    def _not_answered(self, inbox_id: int, error: GatewayError) -> BatchResult:
+        if error.blocked:
+            return self._with_item(
+                inbox_id, lambda batch, held: batch.defer_one(held, str(error), BLOCKED_WAIT_MS)
+            )
+        return self._with_item(inbox_id, lambda batch, held: batch.fail_one(held, error))
+
+    def _with_item(self, inbox_id: int, settle: _Settle) -> BatchResult:
+        def work(connection: Connection) -> BatchResult:
+            # Locked and checked again: it may have been settled while Stripe was asked.
+            held = inbox.lock_one(connection, inbox_id)
+            return settle(Batch(self.applier.rules, connection), held) if held else BatchResult()
+
+        return self.applier.in_one_transaction(work)

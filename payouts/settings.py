@@ -1,0 +1,110 @@
+"""Settings: read once from the environment, checked, and handed on by the composition root."""
+
+from typing import Literal, Self
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from payouts.errors import SettingsError
+
+
+class Settings(BaseSettings):
+    """Every setting of the service. Each is an environment variable of the same name in capitals.
+
+    Secrets are `SecretStr`: they never show in a `repr`, a log line or an error.
+    """
+
+    model_config = SettingsConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
+
+    environment: str = "development"
+
+    database_url: SecretStr = Field(min_length=1)
+    database_timeout_s: float = Field(default=10.0, gt=0)
+    database_pool_size: int = Field(default=5, ge=1)
+
+    redis_url: SecretStr = Field(min_length=1)
+    redis_timeout_s: float = Field(default=5.0, gt=0)
+    queue_namespace: str = "payouts"
+
+    stripe_api_key: SecretStr = SecretStr("")
+    stripe_api_base: str = ""
+    stripe_webhook_secret: SecretStr = SecretStr("")
+    stripe_connect_webhook_secret: SecretStr = SecretStr("")
+    stripe_livemode: bool | None = None
+
+    receiver_host: str = "127.0.0.1"
+    receiver_port: int = Field(default=8080, ge=0, le=65535)
+    receiver_store_timeout_s: float = Field(default=0.8, gt=0, le=1.0)
+    """How long a flush waits for the database, then for Redis. Both together stay under 3 s."""
+    receiver_max_waiting: int = Field(default=4096, ge=1)
+    receiver_max_waiting_bytes: int = Field(default=32 * 1024 * 1024, ge=1024 * 1024)
+    receiver_max_connections: int = Field(default=4096, ge=1)
+    redis_spill: Literal["auto", "trusted", "off"] = "auto"
+    """`auto`: spill only where Redis itself says that it keeps what it takes. `trusted`: the operator
+    vouches for it (a hosted Redis that hides its configuration). `off`: never spill."""
+
+    worker_threads: int = Field(default=8, ge=1)
+    apply_batch_max: int = Field(default=500, ge=1, le=2000)
+    event_max_attempts: int = Field(default=15, ge=1)
+
+    sweep_interval_s: float = Field(default=2.0, gt=0)
+    sweep_grace_s: float = Field(default=10.0, gt=0)
+    sweep_max_queued: int = Field(default=200, ge=1)
+
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["json", "console"] = "json"
+    log_events: bool = False
+    """One log line for every event received and applied, not only one for every batch."""
+
+    @field_validator("stripe_livemode", mode="before")
+    @classmethod
+    def _empty_is_unset(cls, value: object) -> object:
+        return None if value == "" else value
+
+    @model_validator(mode="after")
+    def _secrets_are_whole(self) -> Self:
+        for name in ("stripe_webhook_secret", "stripe_connect_webhook_secret"):
+            raw = getattr(self, name).get_secret_value()
+            if raw and any(not part.strip() for part in raw.split(",")):
+                raise ValueError(
+                    f"{name.upper()} has an empty entry: it is a comma-separated list of whsec_…"
+                )
+        return self
+
+    @property
+    def livemode(self) -> bool:
+        """The mode this environment handles: STRIPE_LIVEMODE, else by the API key's prefix, else test."""
+        if self.stripe_livemode is not None:
+            return self.stripe_livemode
+        return self.stripe_api_key.get_secret_value().startswith(("sk_live_", "rk_live_"))
+
+    @property
+    def platform_secrets(self) -> list[str]:
+        """Signing secrets of the platform's own endpoint, all of those valid during a rotation."""
+        return _listed(self.stripe_webhook_secret)
+
+    @property
+    def connect_secrets(self) -> list[str]:
+        """Signing secrets of the Connect endpoint."""
+        return _listed(self.stripe_connect_webhook_secret)
+
+
+def load_settings(**overrides: object) -> Settings:
+    """Settings from the environment; `overrides` win. Raises SettingsError in plain words."""
+    try:
+        return Settings(**overrides)  # type: ignore[arg-type]  # pydantic checks them
+    except ValidationError as error:
+        lines = []
+        for problem in error.errors(include_input=False, include_url=False):
+            name = ".".join(str(part) for part in problem["loc"]).upper()
+            what = (
+                "is not set" if problem["type"] == "missing" else problem["msg"].removeprefix("Value error, ")
+            )
+            lines.append(
+                f"{name} {what}" if problem["type"] == "missing" else f"{name}: {what}".removeprefix(": ")
+            )
+        raise SettingsError("; ".join(lines)) from None
+
+
+def _listed(secret: SecretStr) -> list[str]:
+    return [part.strip() for part in secret.get_secret_value().split(",") if part.strip()]

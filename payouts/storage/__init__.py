@@ -1,0 +1,1 @@
+"""Tables and everything that speaks SQL: nothing outside this package does."""

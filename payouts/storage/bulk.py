@@ -1,0 +1,107 @@
+"""Many rows in one INSERT.
+
+The driver's own way to send bytes to MySQL translates them character by character, which costs more than
+everything else on the road of an event (about 40 µs for 2 KB, measured). Here a statement is put together
+from bytes: a literal costs a scan or two at memory speed.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Table
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+from payouts.errors import StoreUnavailableError
+
+Value = int | str | bytes | None
+
+
+def insert_rows(
+    connection: Connection,
+    table: Table,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[Value]],
+    *,
+    skip: str = "",
+) -> int:
+    """Insert `rows` with one statement and return how many were new.
+
+    `skip` names a column with a unique constraint: a row whose value is taken there is left out (a taken
+    primary key too, on MySQL: the caller compares). Without it a taken key is an IntegrityError, and
+    nothing of the statement stays.
+    """
+    if not rows:
+        return 0
+    if connection.dialect.name == "sqlite":
+        statement = sqlite_insert(table)
+        if skip:
+            statement = statement.on_conflict_do_nothing(index_elements=[skip])
+        # One statement a row: a transaction around them makes them one commit.
+        return sum(
+            connection.execute(statement, dict(zip(columns, row, strict=True))).rowcount for row in rows
+        )
+    verb = "INSERT IGNORE INTO" if skip else "INSERT INTO"
+    result = _run(connection, f"{verb} {table.name} ({','.join(columns)}) VALUES ".encode() + _values(rows))
+    if skip:
+        _refuse_other_warnings(result, len(rows))
+    return int(result.rowcount)
+
+
+def upsert_rows(
+    connection: Connection, table: Table, columns: Sequence[str], rows: Sequence[Sequence[Value]]
+) -> None:
+    """Write `rows`, whose primary key (the first column) exists and is locked by this transaction."""
+    if not rows:
+        return
+    if connection.dialect.name == "sqlite":
+        insert = sqlite_insert(table)
+        changes = {name: insert.excluded[name] for name in columns[1:]}
+        statement = insert.on_conflict_do_update(index_elements=[columns[0]], set_=changes)
+        connection.execute(statement, [dict(zip(columns, row, strict=True)) for row in rows])
+        return
+    changes_sql = ",".join(f"{name}=VALUES({name})" for name in columns[1:])
+    head = f"INSERT INTO {table.name} ({','.join(columns)}) VALUES ".encode()  # noqa: S608 - our own names
+    _run(connection, head + _values(rows) + f" ON DUPLICATE KEY UPDATE {changes_sql}".encode())
+
+
+def literal(value: Value) -> bytes:
+    """`value` as a MySQL literal. Needs a server in its default escaping mode and a utf8mb4 connection."""
+    if isinstance(value, str):
+        plain = "'" not in value and "\\" not in value and "\0" not in value
+        encoded = value.encode("utf-8", "replace")
+        return b"'%b'" % (encoded if plain else _escaped(encoded))
+    if value is None:
+        return b"NULL"
+    if isinstance(value, bytes):
+        return b"_binary'%b'" % _escaped(value)
+    return b"%d" % value
+
+
+def _escaped(value: bytes) -> bytes:
+    # In UTF-8 none of these bytes is ever a part of a longer character, so replacing bytes is safe.
+    if b"\\" in value:
+        value = value.replace(b"\\", b"\\\\")
+    if b"'" in value:
+        value = value.replace(b"'", b"''")
+    if b"\0" in value:
+        value = value.replace(b"\0", b"\\0")
+    return value
+
+
+def _values(rows: Sequence[Sequence[Value]]) -> bytes:
+    return b",".join([b"(" + b",".join([literal(value) for value in row]) + b")" for row in rows])
+
+
+def _run(connection: Connection, statement: bytes) -> Any:
+    # The driver turns the text back into the same bytes (it encodes with surrogateescape itself).
+    text = statement.decode("utf-8", "surrogateescape")
+    return connection.execution_options(no_parameters=True).exec_driver_sql(text)
+
+
+def _refuse_other_warnings(result: Any, offered: int) -> None:
+    # IGNORE also turns values that do not fit into warnings. Only skipped duplicates are wanted.
+    warnings = getattr(result.cursor, "warning_count", 0) or 0
+    if warnings > offered - result.rowcount:
+        raise StoreUnavailableError(
+            f"the database changed values it was given ({warnings} warnings); nothing was acknowledged"
+        )

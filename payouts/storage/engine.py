@@ -1,0 +1,149 @@
+"""Engines: one way to open each database, with every limit named."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from payouts.errors import SettingsError
+
+LOCK_WAIT_S = 5
+"""How long a statement waits for a row lock before it gives up (innodb_lock_wait_timeout)."""
+RECYCLE_S = 1_800
+"""Connections older than this are replaced: servers and proxies in between drop idle ones."""
+
+_DEADLOCK, _LOCK_WAIT_TIMEOUT = 1213, 1205
+_SERVER_SAYS_LATER = {
+    1040,
+    1053,
+    1077,
+    1203,
+    1226,
+    1290,
+    1317,
+    1836,
+    1927,
+    2003,
+    2006,
+    2013,
+    2014,
+    2055,
+    3100,
+}
+"""Too many connections, shutting down, read-only, connection lost: nothing is wrong with the statement."""
+
+
+def build_engine(url: str, *, timeout_s: float, pool_size: int, autocommit: bool = False) -> Engine:
+    """An engine for `url`; nothing connects yet.
+
+    `timeout_s` bounds connecting, each answer, and waiting for a pooled connection. `autocommit`: each
+    statement is a transaction, which saves a round trip where one statement is the whole unit of work.
+    """
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise SettingsError(
+            "DATABASE_URL does not read as an address: it looks like mysql://user:password@host/name "
+            "or sqlite:////path/to/file.db"
+        ) from None
+    backend = parsed.get_backend_name()
+    if backend == "sqlite":
+        return _sqlite_engine(parsed, timeout_s)
+    if backend in ("mysql", "mariadb"):
+        return _mysql_engine(parsed, timeout_s, pool_size, autocommit)
+    raise SettingsError(f"DATABASE_URL names {backend!r}: use mysql://, mariadb:// or sqlite://")
+
+
+def _mysql_engine(url: URL, timeout_s: float, pool_size: int, autocommit: bool) -> Engine:
+    url = url.set(drivername=f"{url.get_backend_name()}+pymysql")
+    return create_engine(
+        url,
+        isolation_level="AUTOCOMMIT" if autocommit else "READ COMMITTED",
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=timeout_s,
+        pool_recycle=RECYCLE_S,
+        skip_autocommit_rollback=autocommit,
+        hide_parameters=True,
+        connect_args={
+            "charset": "utf8mb4",
+            "connect_timeout": max(1, round(timeout_s)),
+            "read_timeout": timeout_s,
+            "write_timeout": timeout_s,
+            # Strict: a value that does not fit is an error, never cut short. Backslashes escape.
+            "init_command": "SET SESSION sql_mode='STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', "
+            f"innodb_lock_wait_timeout={LOCK_WAIT_S}, time_zone='+00:00'",
+        },
+    )
+
+
+def _sqlite_engine(url: URL, timeout_s: float) -> Engine:
+    if url.database and url.database != ":memory:":
+        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(
+        url, hide_parameters=True, connect_args={"timeout": timeout_s, "check_same_thread": False}
+    )
+
+    @event.listens_for(engine, "connect")
+    def _prepare(connection: DBAPIConnection, _record: Any) -> None:
+        # SQLAlchemy begins transactions (below); the driver's own rule would begin them too late.
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.execute("PRAGMA synchronous=FULL")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Any) -> None:
+        # A transaction that will write takes the lock at its start: upgrading later can fail at once.
+        reading = connection.get_execution_options().get("read_only", False)
+        connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+    return engine
+
+
+@contextmanager
+def single_statement(engine: Engine) -> Iterator[Connection]:
+    """A connection for a unit of work that is one statement.
+
+    On an engine with `autocommit` the statement commits itself, without a trip of its own for it.
+    """
+    with engine.connect() if engine.dialect.name != "sqlite" else engine.begin() as connection:
+        yield connection
+
+
+def error_number(error: BaseException) -> int | None:
+    """The server's error number behind a SQLAlchemy error, where there is one."""
+    args = getattr(getattr(error, "orig", None), "args", ())
+    return args[0] if args and isinstance(args[0], int) else None
+
+
+def is_contention(error: BaseException) -> bool:
+    """A deadlock, a lock wait that ran out or a busy SQLite file: the same unit of work may succeed."""
+    if not isinstance(error, DBAPIError):
+        return False
+    if isinstance(error.orig, sqlite3.OperationalError):
+        return "locked" in str(error.orig) or "busy" in str(error.orig)
+    return error_number(error) in (_DEADLOCK, _LOCK_WAIT_TIMEOUT)
+
+
+def is_unavailable(error: BaseException) -> bool:
+    """The database could not be reached or went away, as opposed to refusing what it was given."""
+    if isinstance(error, PoolTimeoutError | OSError):
+        return True
+    if not isinstance(error, DBAPIError):
+        return False
+    if error.connection_invalidated or is_contention(error):
+        return True
+    if isinstance(error.orig, sqlite3.OperationalError):
+        return any(word in str(error.orig) for word in ("unable to open", "disk", "readonly"))
+    number = error_number(error)
+    if isinstance(error, OperationalError | InterfaceError):
+        return number in _SERVER_SAYS_LATER or number in (0, None)
+    return number in _SERVER_SAYS_LATER

@@ -1,0 +1,250 @@
+"""The inbox: one row an event, the truth about what was accepted and what came of it."""
+
+import traceback
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import msgspec
+from sqlalchemy import Connection, bindparam, select, update
+
+from payouts.errors import StoreUnavailableError
+from payouts.event import Envelope
+from payouts.ids import IdMaker
+from payouts.states import OPEN_EVENT_STATUSES, EventStatus
+from payouts.storage.bulk import insert_rows
+from payouts.storage.tables import inbox, inbox_attempts, inbox_deliveries
+from payouts.version import VERSION
+
+WEBHOOK, CATCH_UP = "webhook", "catch-up"
+_ADD_TRIES = 5
+
+
+class NewEvent(msgspec.Struct, frozen=True):
+    """An event on its way into the inbox. `id` is drawn by the receiver, once for each delivery."""
+
+    id: int
+    envelope: Envelope
+    source: str
+    secret: str | None
+    received_at_ms: int
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class WorkItem:
+    """An event under lock, ready to be decided on."""
+
+    id: int
+    event_id: str
+    account: str
+    type: str
+    kind: str
+    attempts: int
+    payload: bytes
+
+
+_COLUMNS = (
+    *("id", "event_id", "account", "type", "kind", "object_id", "livemode", "api_version", "created_s"),
+    *("source", "secret", "received_at_ms", "status", "due_at_ms", "attempts", "resends", "payload"),
+)
+
+
+def add_events(connection: Connection, events: Sequence[NewEvent], make_id: IdMaker) -> list[int]:
+    """Store `events` and return the inbox ids of those that were new.
+
+    An event that is there already gets a row in `inbox_deliveries` instead, unless this very delivery
+    (the same `id`) was stored before: then it is a repeated write, not a repeated delivery.
+    """
+    # One order for everybody: two receivers never wait for each other in a circle.
+    waiting = sorted(events, key=lambda event: (event.envelope.event_id, event.id))
+    new_ids: list[int] = []
+    for _ in range(_ADD_TRIES):
+        added = insert_rows(connection, inbox, _COLUMNS, [_row(event) for event in waiting], skip="event_id")
+        if added == len(waiting):
+            return new_ids + [event.id for event in waiting]
+        stored = _stored_ids(connection, [event.envelope.event_id for event in waiting])
+        new_ids += [e.id for e in waiting if stored.get(e.envelope.event_id) == e.id]
+        _note_deliveries(connection, [e for e in waiting if stored.get(e.envelope.event_id, e.id) != e.id])
+        # Left out although its event is unknown: another process drew the same row id. Draw again.
+        waiting = [
+            msgspec.structs.replace(e, id=make_id()) for e in waiting if e.envelope.event_id not in stored
+        ]
+        if not waiting:
+            return new_ids
+    raise StoreUnavailableError(f"no free row id for {len(waiting)} events after {_ADD_TRIES} tries")
+
+
+def lock_open(connection: Connection, ids: Iterable[int], now_ms: int) -> list[WorkItem]:
+    """Lock the rows among `ids` that are open and due, in the order of their ids."""
+    columns = [inbox.c[name] for name in WorkItem.__dataclass_fields__]
+    rows = connection.execute(
+        select(*columns, inbox.c.status, inbox.c.due_at_ms)
+        .where(inbox.c.id.in_(sorted(set(ids))))
+        .order_by(inbox.c.id)
+        .with_for_update()
+    )
+    return [WorkItem(*row[:7]) for row in rows if _is_due(row[7], row[8], now_ms)]
+
+
+def finish(
+    connection: Connection, outcomes: Iterable[tuple[int, EventStatus, str | None]], now_ms: int
+) -> None:
+    """Record final outcomes as (inbox id, status, reason), with one UPDATE for each status and reason."""
+    groups: dict[tuple[EventStatus, str | None], list[int]] = {}
+    for inbox_id, status, reason in outcomes:
+        groups.setdefault((status, reason), []).append(inbox_id)
+    for (status, reason), ids in groups.items():
+        connection.execute(
+            update(inbox)
+            .where(inbox.c.id.in_(ids))
+            .values(status=status, reason=reason and reason[:255], processed_at_ms=now_ms)
+        )
+
+
+def defer(connection: Connection, inbox_id: int, reason: str, due_at_ms: int) -> None:
+    """Put the event off until `due_at_ms` for `reason`; no attempt is counted."""
+    connection.execute(
+        update(inbox)
+        .where(inbox.c.id == inbox_id)
+        .values(status=EventStatus.DEFERRED, reason=reason[:255], due_at_ms=due_at_ms)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A failed attempt at an event. `due_at_ms`: when to try again; None: it is dead."""
+
+    item: WorkItem
+    error: BaseException
+    worker: str
+    at_ms: int
+    due_at_ms: int | None
+
+
+def record_failure(connection: Connection, failure: Failure, attempt_id: int) -> None:
+    """Count the attempt on the event's row and keep its error with the traceback."""
+    item, error = failure.item, failure.error
+    message = (str(error) or type(error).__name__)[:1000]
+    dead = failure.due_at_ms is None
+    connection.execute(
+        update(inbox)
+        .where(inbox.c.id == item.id)
+        .values(
+            status=EventStatus.DEAD if dead else EventStatus.RETRYING,
+            attempts=item.attempts + 1,
+            last_error=message,
+            reason=None,
+            due_at_ms=failure.at_ms if failure.due_at_ms is None else failure.due_at_ms,
+            processed_at_ms=failure.at_ms if dead else None,
+        )
+    )
+    connection.execute(
+        inbox_attempts.insert().values(
+            id=attempt_id,
+            account=item.account,
+            inbox_id=item.id,
+            attempt=item.attempts + 1,
+            at_ms=failure.at_ms,
+            worker=failure.worker[:128],
+            version=VERSION,
+            error_class=type(error).__qualname__[:255],
+            error=message,
+            traceback="".join(traceback.format_exception(error))[-100_000:],
+        )
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Overdue:
+    """An open event whose hint was lost, or whose worker never finished."""
+
+    id: int
+    resends: int
+
+
+def overdue(connection: Connection, before_ms: int, limit: int) -> list[Overdue]:
+    """Open events that were due before `before_ms`, the oldest of each status first, `limit` at most."""
+    found: list[Overdue] = []
+    for status in OPEN_EVENT_STATUSES:
+        rows = connection.execute(
+            select(inbox.c.id, inbox.c.resends)
+            .where(inbox.c.status == status, inbox.c.due_at_ms <= before_ms)
+            .order_by(inbox.c.due_at_ms)
+            .limit(limit - len(found))
+        )
+        found += [Overdue(*row) for row in rows]
+        if len(found) >= limit:
+            break
+    return found
+
+
+def note_resend(connection: Connection, due_at_ms: dict[int, int]) -> None:
+    """Note that hints for these events (inbox id → when it is due again) are sent once more."""
+    groups: dict[int, list[int]] = {}
+    for inbox_id, at_ms in due_at_ms.items():
+        groups.setdefault(at_ms, []).append(inbox_id)
+    for at_ms, ids in groups.items():
+        connection.execute(
+            update(inbox)
+            .where(inbox.c.id.in_(ids), inbox.c.status.in_(OPEN_EVENT_STATUSES))
+            .values(due_at_ms=at_ms, resends=inbox.c.resends + 1)
+        )
+
+
+def lock_one(connection: Connection, inbox_id: int) -> WorkItem | None:
+    """Lock one open event whatever its due time; None where it is finished or does not exist."""
+    columns = [inbox.c[name] for name in WorkItem.__dataclass_fields__]
+    row = connection.execute(
+        select(*columns)
+        .where(inbox.c.id == bindparam("inbox_id"), inbox.c.status.in_(OPEN_EVENT_STATUSES))
+        .with_for_update(),
+        {"inbox_id": inbox_id},
+    ).first()
+    return WorkItem(*row) if row else None
+
+
+_EARLY_MS = 250
+"""A delayed message may come this much before the time on the row: two clocks, one of them Redis's."""
+
+
+def _is_due(status: str, due_at_ms: int, now_ms: int) -> bool:
+    if status == EventStatus.RECEIVED:
+        return True
+    return status in OPEN_EVENT_STATUSES and due_at_ms <= now_ms + _EARLY_MS
+
+
+def _row(event: NewEvent) -> tuple[int | str | bytes | None, ...]:
+    envelope = event.envelope
+    return (
+        event.id,
+        envelope.event_id,
+        envelope.account,
+        envelope.type,
+        envelope.kind,
+        envelope.object_id,
+        int(envelope.livemode),
+        envelope.api_version,
+        envelope.created_s,
+        event.source,
+        event.secret,
+        event.received_at_ms,
+        EventStatus.RECEIVED.value,
+        event.received_at_ms,
+        0,
+        0,
+        event.payload,
+    )
+
+
+def _stored_ids(connection: Connection, event_ids: Sequence[str]) -> dict[str, int]:
+    rows = connection.execute(select(inbox.c.event_id, inbox.c.id).where(inbox.c.event_id.in_(event_ids)))
+    return {row.event_id: row.id for row in rows}
+
+
+def _note_deliveries(connection: Connection, events: Sequence[NewEvent]) -> None:
+    columns = ("id", "account", "event_id", "source", "secret", "received_at_ms")
+    rows = [
+        (e.id, e.envelope.account, e.envelope.event_id, e.source, e.secret, e.received_at_ms) for e in events
+    ]
+    # Keyed by the delivery's own id: noting it twice (a drain that was cut short) counts it once.
+    insert_rows(connection, inbox_deliveries, columns, rows, skip="id")

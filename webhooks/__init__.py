@@ -1,0 +1,1 @@
+"""The receiver: verifies what Stripe delivers, makes it durable, acknowledges, and sends a hint on."""

@@ -1,0 +1,54 @@
+"""The receiver's composition: stores, group commit, routes. Nothing connects before the server starts."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from starlette.applications import Starlette
+from starlette.routing import Route
+
+from payouts.bootstrap import open_receiver_engine, open_redis
+from payouts.clock import now_ms
+from payouts.ids import IdMaker
+from payouts.settings import Settings
+from payouts.storage.spill import Spill
+from webhooks.endpoint import Endpoint
+from webhooks.health import Health
+from webhooks.hints import Hints
+from webhooks.intake import Intake
+from webhooks.signature import signing_secrets
+from webhooks.stores import Stores
+from workers.messages import Messages
+
+WEBHOOK_PATH = "/api/webhooks/stripe"
+HEALTH_PATH = "/api/health"
+
+
+def build_app(settings: Settings) -> Starlette:
+    """The receiver as an ASGI application. Raises SettingsError where no signing secret is set."""
+    secrets = signing_secrets(settings.platform_secrets, settings.connect_secrets)
+    timeout_s = settings.receiver_store_timeout_s
+    make_id = IdMaker()
+    client = open_redis(settings, timeout_s)
+    hints = Hints(Messages(open_redis(settings, timeout_s), settings.queue_namespace).apply)
+    stores = Stores(
+        open_receiver_engine(settings), client, Spill(client, settings.redis_spill), make_id, hints.add
+    )
+    hints.breaker = stores.redis
+    intake = Intake(stores.write, settings.receiver_max_waiting, settings.receiver_max_waiting_bytes)
+    endpoint = Endpoint(intake, secrets, settings.livemode, make_id, now_ms, settings.log_events)
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        yield
+        await intake.close()
+        hints.close()
+        stores.close()
+
+    health = Health(stores, endpoint.counts, settings.environment)
+    return Starlette(
+        routes=[
+            Route(WEBHOOK_PATH, endpoint, methods=["POST"]),
+            Route(HEALTH_PATH, health.answer, methods=["GET", "HEAD"]),
+        ],
+        lifespan=lifespan,
+    )

@@ -1,0 +1,174 @@
+"""`POST /api/webhooks/stripe`: from a request to a durable event and an answer.
+
+A plain ASGI application rather than a Starlette handler: it reads the body itself, so that the size limit
+and the time limit hold while it comes in.
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from starlette.types import Message, Receive, Scope, Send
+
+from payouts.clock import Clock
+from payouts.errors import PayloadError, PayoutsError
+from payouts.event import Envelope, read_envelope
+from payouts.ids import IdMaker
+from payouts.logs import get_logger
+from payouts.storage.inbox import WEBHOOK, NewEvent
+from webhooks.intake import Intake
+from webhooks.signature import BadSignatureError, SigningSecret, verify
+
+MAX_BODY_BYTES = 1024 * 1024
+BODY_WITHIN_S = 10.0
+"""A sender that has not sent its body by then is answered 408 and cut off."""
+RETRY_AFTER_S = 30
+
+
+@dataclass(slots=True)
+class Counts:
+    """What this process answered since it started."""
+
+    received: int = 0
+    other_mode: int = 0
+    rejected: int = 0
+    unavailable: int = 0
+
+
+class _Answer(Exception):  # noqa: N818 - not an error: a way out with a status
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.reason = reason
+
+
+class _HungUp(Exception):  # noqa: N818 - as above
+    """The sender closed the connection before its body was complete."""
+
+
+@dataclass(slots=True)
+class Endpoint:
+    """The webhook endpoint as an ASGI application."""
+
+    intake: Intake
+    secrets: Sequence[SigningSecret] = field(repr=False)
+    livemode: bool
+    make_id: IdMaker
+    clock: Clock
+    log_events: bool = False
+    counts: Counts = field(default_factory=Counts)
+    now_s: Callable[[], float] = time.time
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self._take(scope, receive)
+        except _Answer as answer:
+            await self._refuse(answer, send)
+        except _HungUp:
+            return
+        except PayoutsError as error:
+            self.counts.unavailable += 1
+            get_logger().warning("webhook.unavailable", reason=str(error))
+            await _answer(send, 503, {"error": f"not stored: {error}; send it again later"}, retry=True)
+        else:
+            await send(_OK_START)
+            await send(_OK_BODY)
+
+    async def _take(self, scope: Scope, receive: Receive) -> None:
+        header = _signature_header(scope)
+        body = await _read_body(scope, receive)
+        try:
+            secret = verify(header, body, self.secrets, self.now_s())
+            envelope = read_envelope(body)
+        except (BadSignatureError, PayloadError) as error:
+            raise _Answer(400, str(error)) from None
+        if envelope.livemode != self.livemode:
+            self.counts.other_mode += 1
+            self._log_received(envelope, "other mode: acknowledged, not stored")
+            return
+        event = NewEvent(self.make_id(), envelope, WEBHOOK, secret.label, self.clock(), body)
+        await self.intake.accept(event)
+        self.counts.received += 1
+        if self.log_events:
+            self._log_received(envelope, "stored")
+
+    async def _refuse(self, answer: _Answer, send: Send) -> None:
+        self.counts.rejected += 1
+        get_logger().warning("webhook.rejected", status=answer.status, reason=answer.reason)
+        await _answer(send, answer.status, {"error": answer.reason}, close=answer.status in (408, 413))
+
+    def _log_received(self, envelope: Envelope, outcome: str) -> None:
+        get_logger().info(
+            "event.received",
+            event_id=envelope.event_id,
+            type=envelope.type,
+            account=envelope.account,
+            livemode=envelope.livemode,
+            outcome=outcome,
+        )
+
+
+def _signature_header(scope: Scope) -> bytes:
+    found = [value for name, value in scope["headers"] if name == b"stripe-signature"]
+    if len(found) > 1:
+        raise _Answer(400, "more than one Stripe-Signature header")
+    return found[0] if found else b""
+
+
+async def _read_body(scope: Scope, receive: Receive) -> bytes:
+    for name, value in scope["headers"]:
+        if name == b"content-length" and value.isdigit() and int(value[:20]) > MAX_BODY_BYTES:
+            raise _too_large()
+    message = await _next(receive, None)
+    first: bytes = message.get("body", b"")
+    if not message.get("more_body") and len(first) <= MAX_BODY_BYTES:
+        return first  # as a rule: all of it is there already
+    chunks, size = [first], len(first)
+    deadline = asyncio.get_running_loop().time() + BODY_WITHIN_S
+    while message.get("more_body") and size <= MAX_BODY_BYTES:
+        message = await _next(receive, deadline)
+        chunks.append(message.get("body", b""))
+        size += len(chunks[-1])
+    if size > MAX_BODY_BYTES:
+        raise _too_large()
+    return b"".join(chunks)
+
+
+async def _next(receive: Receive, deadline: float | None) -> Message:
+    try:
+        if deadline is None:
+            deadline = asyncio.get_running_loop().time() + BODY_WITHIN_S
+        async with asyncio.timeout_at(deadline):
+            message = await receive()
+    except TimeoutError:
+        raise _Answer(408, f"the body did not arrive within {BODY_WITHIN_S:.0f} s") from None
+    if message["type"] == "http.disconnect":
+        raise _HungUp
+    return message
+
+
+def _too_large() -> _Answer:
+    return _Answer(413, f"the body is larger than {MAX_BODY_BYTES} bytes")
+
+
+def _start(status: int, length: int, *extra: tuple[bytes, bytes]) -> Message:
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % length), *extra]
+    return {"type": "http.response.start", "status": status, "headers": headers}
+
+
+_OK = b'{"received":true}'
+_OK_START: Message = _start(200, len(_OK))
+_OK_BODY: Message = {"type": "http.response.body", "body": _OK}
+
+
+async def _answer(
+    send: Send, status: int, body: dict[str, str], *, retry: bool = False, close: bool = False
+) -> None:
+    content = json.dumps(body).encode()
+    extra = [(b"retry-after", b"%d" % RETRY_AFTER_S)] if retry else []
+    if close:
+        extra.append((b"connection", b"close"))
+    await send(_start(status, len(content), *extra))
+    await send({"type": "http.response.body", "body": content})

@@ -1,0 +1,117 @@
+"""Where a group of events is made durable: the database, else the spill stream, else nowhere.
+
+Every wait is bounded, and a store that failed is left alone until its breaker's probe finds it back: with
+both frozen, the first group has its answer after two time-outs and every later one at once.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+import redis
+from sqlalchemy import Engine, text
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from payouts.crash import crash_point
+from payouts.errors import PayoutsError, StoreUnavailableError
+from payouts.ids import IdMaker
+from payouts.logs import get_logger
+from payouts.storage.engine import is_contention, is_unavailable, single_statement
+from payouts.storage.inbox import NewEvent, add_events
+from payouts.storage.spill import Spill
+from webhooks.breaker import Breaker
+
+Hint = Callable[[Sequence[int]], None]
+Refused = Mapping[int, PayoutsError]
+"""Delivery id → why the database would not have it."""
+
+INSERT_TRIES = 3
+QUICK_FAILURE_S = 0.2
+
+
+class Stores:
+    """Writes groups of events, and drains the spill when the database returns."""
+
+    def __init__(
+        self, engine: Engine, client: redis.Redis, spill: Spill, make_id: IdMaker, hint: Hint
+    ) -> None:
+        self._engine = engine
+        self._spill = spill
+        self._make_id = make_id
+        self._hint = hint
+        self._log = get_logger()
+        self.database = Breaker("database", self._ping_database, self.drain)
+        self.redis = Breaker("redis", client.ping, lambda: None)
+
+    def write(self, events: Sequence[NewEvent]) -> Refused:
+        """Return once `events` are durable, with those that the database refused (as a rule none).
+
+        Raises StoreUnavailableError where no store takes them.
+        """
+        if not self.database.is_open:
+            try:
+                self._insert(events)
+                return {}
+            except (SQLAlchemyError, OSError, StoreUnavailableError) as error:
+                if not is_unavailable(error):
+                    return self._one_by_one(events, error)
+                self.database.trip(error)
+        if self.redis.is_open:
+            raise StoreUnavailableError("neither the database nor Redis takes events")
+        try:
+            self._spill.append(events)
+        except StoreUnavailableError as error:
+            self.redis.trip(error)
+            raise
+        self._log.info("intake.spilled", events=len(events))
+        return {}
+
+    def drain(self) -> None:
+        """Move spilled events into the inbox and hint at them."""
+        if self.redis.is_open:
+            return
+        ids = self._spill.drain(self._engine, self._make_id)
+        if ids:
+            self._hint(ids)
+
+    def close(self) -> None:
+        """Stop the probes."""
+        self.database.end()
+        self.redis.end()
+
+    def _insert(self, events: Sequence[NewEvent]) -> None:
+        # The insert can be repeated: an event that is there already is left as it is.
+        began = time.monotonic()
+        for tries_left in range(INSERT_TRIES - 1, -1, -1):
+            try:
+                ids = self._insert_once(events)
+                break
+            except DBAPIError as error:
+                # A pooled connection that died with the last server, or a deadlock: worth another try at
+                # once. What took its time to fail has used up the time that senders can wait.
+                again = error.connection_invalidated or is_contention(error)
+                if not again or not tries_left or time.monotonic() - began > QUICK_FAILURE_S:
+                    raise
+        crash_point("intake.after_commit")
+        if ids:
+            self._hint(ids)
+        crash_point("intake.after_hint")
+
+    def _insert_once(self, events: Sequence[NewEvent]) -> list[int]:
+        crash_point("intake.before_commit")
+        with single_statement(self._engine) as connection:
+            return add_events(connection, events, self._make_id)
+
+    def _one_by_one(self, events: Sequence[NewEvent], error: BaseException) -> Refused:
+        # The database refused the group, not the connection: find the event it refuses.
+        if len(events) == 1:
+            event_id = events[0].envelope.event_id
+            self._log.error("intake.refused", event_id=event_id, error=str(error)[:500])
+            return {events[0].id: StoreUnavailableError(f"the database refused {event_id}")}
+        refused: dict[int, PayoutsError] = {}
+        for event in events:
+            refused.update(self.write([event]))
+        return refused
+
+    def _ping_database(self) -> None:
+        with self._engine.connect() as connection:
+            connection.execute(text("SELECT 1"))

@@ -1,0 +1,1 @@
+"""Workers and scheduler: apply what the inbox holds, again and again until it is done or dead."""

@@ -1,0 +1,74 @@
+"""The actors: thin shells that take ids, call the domain, log the outcome and send on what follows."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import dramatiq
+
+from payouts.batch import BatchResult
+from payouts.bootstrap import WorkerParts
+from payouts.logs import get_logger
+from payouts.lookup import Resolver
+from workers.broker import WakingRedisBroker
+from workers.combine import Combiner
+from workers.messages import APPLY, APPLY_ALONE, EVENTS_QUEUE, LOOKUPS_QUEUE, RESOLVE, Messages
+
+RETRIES = {"max_retries": 8, "min_backoff": 1_000, "max_backoff": 60_000}
+"""For a lost database only: what an event itself does wrong is counted on its row. Past these tries the
+message goes, and the sweeper sends the rows again."""
+
+
+class Actors:
+    """What workers do with messages, on the parts that the composition root built."""
+
+    def __init__(self, parts: WorkerParts, messages: Messages, batch_max: int, log_events: bool) -> None:
+        self._applier = parts.applier
+        self._resolver = Resolver(parts.applier, parts.gateway)
+        self._messages = messages
+        self._log_events = log_events
+        self._log = get_logger()
+        self._combiner = Combiner(self._apply, batch_max)
+
+    def declare(self, broker: WakingRedisBroker) -> None:
+        """Make the actors known to `broker`."""
+        options: dict[str, Any] = {"broker": broker, **RETRIES}
+        dramatiq.actor(actor_name=APPLY, queue_name=EVENTS_QUEUE, **options)(self._combiner.run)
+        dramatiq.actor(actor_name=APPLY_ALONE, queue_name=EVENTS_QUEUE, **options)(self._apply_alone)
+        dramatiq.actor(actor_name=RESOLVE, queue_name=LOOKUPS_QUEUE, **options)(self._resolve)
+
+    def _apply(self, ids: Sequence[int]) -> None:
+        self._send_on(self._applier.apply(ids))
+
+    def _apply_alone(self, inbox_id: int) -> None:
+        self._send_on(self._applier.apply([inbox_id]))
+
+    def _resolve(self, inbox_id: int) -> None:
+        self._send_on(self._resolver.resolve(inbox_id))
+
+    def _send_on(self, result: BatchResult) -> None:
+        self._report(result)
+        try:
+            for inbox_id in result.lookups:
+                self._messages.resolve(inbox_id)
+            for inbox_id, delay_ms in result.retries:
+                self._messages.apply_later(inbox_id, delay_ms)
+        except Exception as error:  # noqa: BLE001 - all is committed; the rows say when they are due
+            self._log.warning("hint.lost", error=str(error)[:300], next="the sweeper sends them")
+
+    def _report(self, result: BatchResult) -> None:
+        if not result.outcomes:
+            return
+        counts = Counter(str(outcome.status) for outcome in result.outcomes)
+        self._log.info("batch.applied", events=len(result.outcomes), **counts)
+        for outcome in result.outcomes:
+            troubled = outcome.status in ("dead", "retrying")
+            if troubled or self._log_events:
+                log = self._log.error if outcome.status == "dead" else self._log.info
+                log(
+                    f"event.{outcome.status}",
+                    event_id=outcome.event_id,
+                    inbox_id=outcome.inbox_id,
+                    type=outcome.type,
+                    detail=outcome.detail,
+                )

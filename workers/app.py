@@ -1,0 +1,76 @@
+"""The composition of a worker and of the scheduler, and how each runs until it is told to stop."""
+
+import signal
+import threading
+
+from dramatiq import Worker, set_broker
+from dramatiq.middleware import Retries
+
+from payouts.bootstrap import open_engine, open_redis, open_worker
+from payouts.clock import now_ms
+from payouts.ids import IdMaker
+from payouts.logs import get_logger
+from payouts.settings import Settings
+from payouts.storage.migrate import require_current
+from payouts.storage.spill import Spill
+from workers.actors import Actors
+from workers.broker import WakingRedisBroker
+from workers.messages import Messages
+from workers.schedule import Job, run_jobs
+from workers.sweep import Sweeper
+
+STOP_WITHIN_MS = 20_000
+
+
+def run_worker(settings: Settings) -> None:
+    """Work until SIGTERM or SIGINT; then finish what was begun and give back what was not."""
+    parts = open_worker(settings)
+    require_current(parts.engine)
+    client = open_redis(settings, settings.redis_timeout_s)
+    broker = WakingRedisBroker(client, settings.queue_namespace, middleware=[Retries()])
+    set_broker(broker)
+    messages = Messages(client, settings.queue_namespace)
+    Actors(parts, messages, settings.apply_batch_max, settings.log_events).declare(broker)
+    worker = Worker(broker, worker_threads=settings.worker_threads)
+    stop = _stop_on_signals()
+    worker.start()
+    get_logger().info("worker.started", threads=settings.worker_threads, livemode=settings.livemode)
+    stop.wait()
+    worker.stop(timeout=STOP_WITHIN_MS)
+    parts.engine.dispose()
+    get_logger().info("worker.stopped")
+
+
+def run_scheduler(settings: Settings) -> None:
+    """Run the scheduled jobs until SIGTERM or SIGINT."""
+    engine = open_engine(settings)
+    require_current(engine)
+    client = open_redis(settings, settings.redis_timeout_s)
+    messages = Messages(client, settings.queue_namespace)
+    sweeper = Sweeper(engine, messages, now_ms, int(settings.sweep_grace_s * 1000), settings.sweep_max_queued)
+    spill = Spill(client, settings.redis_spill)
+    make_id = IdMaker()
+
+    def drain() -> None:
+        ids = spill.drain(engine, make_id)
+        if ids:
+            messages.apply(ids)
+
+    stop = _stop_on_signals()
+    get_logger().info("scheduler.started", sweep_every_s=settings.sweep_interval_s)
+    run_jobs(
+        [
+            Job("sweep", settings.sweep_interval_s, sweeper.sweep),
+            Job("drain", settings.sweep_interval_s, drain),
+        ],
+        stop,
+    )
+    engine.dispose()
+    get_logger().info("scheduler.stopped")
+
+
+def _stop_on_signals() -> threading.Event:
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    return stop

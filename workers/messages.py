@@ -1,0 +1,54 @@
+"""The messages of the queue: their names, their queues, and the one way to send them.
+
+A message carries inbox ids and nothing else. The queue is a hint: any message may be lost or come twice.
+Receiver, API and console send through here and never meet an actor.
+"""
+
+from collections.abc import Sequence
+
+import redis
+from dramatiq import Message
+
+from workers.broker import WakingRedisBroker
+
+EVENTS_QUEUE = "events"
+LOOKUPS_QUEUE = "lookups"
+"""Apart from `events`, so that slow answers of Stripe's never hold up what needs none."""
+QUEUES = (EVENTS_QUEUE, LOOKUPS_QUEUE)
+
+APPLY = "apply_events"
+APPLY_ALONE = "apply_event_alone"
+RESOLVE = "resolve_event"
+
+
+class Messages:
+    """Sends messages to the workers."""
+
+    def __init__(self, client: redis.Redis, namespace: str) -> None:
+        self._broker = WakingRedisBroker(client, namespace, middleware=[])
+
+    def apply(self, ids: Sequence[int]) -> None:
+        """Ask for these events to be applied, soon."""
+        self._send(EVENTS_QUEUE, APPLY, list(ids))
+
+    def apply_later(self, inbox_id: int, delay_ms: int) -> None:
+        """Ask for one event to be applied in `delay_ms`."""
+        self._send(EVENTS_QUEUE, APPLY, [inbox_id], delay_ms=delay_ms)
+
+    def apply_alone(self, inbox_id: int) -> None:
+        """Ask for one event to be applied in a transaction of its own: it may be what kills its workers."""
+        self._send(EVENTS_QUEUE, APPLY_ALONE, inbox_id)
+
+    def resolve(self, inbox_id: int) -> None:
+        """Ask for one event to be settled by an answer of Stripe's."""
+        self._send(LOOKUPS_QUEUE, RESOLVE, inbox_id)
+
+    def waiting(self, queue: str) -> int:
+        """How many messages of `queue` no worker has fetched yet."""
+        return self._broker.waiting(queue)
+
+    def _send(self, queue: str, actor: str, argument: object, delay_ms: int | None = None) -> None:
+        message: Message[None] = Message(
+            queue_name=queue, actor_name=actor, args=(argument,), kwargs={}, options={}
+        )
+        self._broker.enqueue(message, delay=delay_ms)
