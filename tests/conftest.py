@@ -1,0 +1,134 @@
+"""Servers for the tests that need them. Where one is not installed its tests are skipped, and the closing
+line says how many and how to install it; under CI a skip for a missing server is a failure."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.servers import MySqlServer, RedisServer, Server, SqlServer
+from tests.support.stack import Stack
+
+INSTALL = {
+    "MariaDB": "apt-get install mariadb-server",
+    "MySQL": "install mysql-server from your distribution or from MySQL",
+    "Redis": "apt-get install redis-server",
+}
+OPTIONAL = {"MySQL"}
+"""Not packaged by Debian, so not demanded of CI."""
+
+_missing = pytest.StashKey[dict[str, int]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[_missing] = {}
+
+
+def _need(request: pytest.FixtureRequest, name: str, program: str | None) -> None:
+    if program:
+        return
+    missing = request.config.stash[_missing]
+    missing[name] = missing.get(name, 0) + 1
+    if os.environ.get("CI") and name not in OPTIONAL:
+        pytest.fail(f"{name} is not installed, and CI must run its tests: {INSTALL[name]}")
+    pytest.skip(f"{name} is not installed")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    for name, count in config.stash[_missing].items():
+        terminalreporter.write_line(
+            f"{count} tests left out: {name} is not installed ({INSTALL[name]})", yellow=True
+        )
+
+
+@pytest.fixture(scope="session")
+def server_folder() -> Iterator[Path]:
+    # Not pytest's own: a socket's path has room for about a hundred characters.
+    folder = Path(tempfile.mkdtemp(prefix="payouts-"))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _running(server: Server) -> Iterator[Server]:
+    server.folder.mkdir(parents=True, exist_ok=True)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def _mariadb(request: pytest.FixtureRequest, server_folder: Path) -> Iterator[Server]:
+    _need(request, "MariaDB", SqlServer.program())
+    yield from _running(SqlServer(server_folder / "mariadb"))
+
+
+@pytest.fixture(scope="session")
+def _mysql(request: pytest.FixtureRequest, server_folder: Path) -> Iterator[Server]:
+    _need(request, "MySQL", MySqlServer.program())
+    yield from _running(MySqlServer(server_folder / "mysql"))
+
+
+@pytest.fixture(scope="session")
+def _redis(request: pytest.FixtureRequest, server_folder: Path) -> Iterator[Server]:
+    _need(request, "Redis", RedisServer.program())
+    yield from _running(RedisServer(server_folder / "redis"))
+
+
+@pytest.fixture
+def redis_server(request: pytest.FixtureRequest) -> RedisServer:
+    """A Redis that keeps what it takes, empty. Shared: a test that breaks it uses `own_redis`."""
+    _need(request, "Redis", RedisServer.program())
+    server: RedisServer = request.getfixturevalue("_redis")
+    server.client.flushall()
+    return server
+
+
+@pytest.fixture
+def own_redis(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RedisServer]:
+    """A Redis of the test's own, to break."""
+    _need(request, "Redis", RedisServer.program())
+    server = RedisServer(tmp_path / "redis")
+    server.folder.mkdir()
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def mariadb(request: pytest.FixtureRequest) -> SqlServer:
+    """The shared MariaDB; ask it for a `new_database()`."""
+    _need(request, "MariaDB", SqlServer.program())
+    server: SqlServer = request.getfixturevalue("_mariadb")
+    return server
+
+
+@pytest.fixture
+def own_mariadb(request: pytest.FixtureRequest, server_folder: Path) -> Iterator[SqlServer]:
+    """A MariaDB of the test's own, to break."""
+    _need(request, "MariaDB", SqlServer.program())
+    folder = Path(tempfile.mkdtemp(prefix="own-", dir=server_folder))
+    server = SqlServer(folder)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(params=["sqlite", "mariadb", "mysql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database on each kind of server in turn."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'payouts.db'}"
+    if request.param == "mysql":
+        _need(request, "MySQL", MySqlServer.program())
+    server: SqlServer = request.getfixturevalue("mariadb" if request.param == "mariadb" else "_mysql")
+    return server.new_database()
+
+
+@pytest.fixture
+def stack(tmp_path: Path, database_url: str, redis_server: RedisServer) -> Iterator[Stack]:
+    """The service on each kind of database, migrated, nothing started yet."""
+    with Stack(tmp_path, database_url, redis_server.url) as made:
+        yield made
