@@ -33,7 +33,8 @@ class Combiner:
         with self._guard:
             self._waiting.append(ticket)
         with self._leading:
-            if not ticket.done:
+            # The group that fits may be all older callers': lead until this one has had its turn too.
+            while not ticket.done:
                 self._lead()
         if ticket.error is not None:
             raise ticket.error

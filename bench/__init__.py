@@ -1,0 +1,1 @@
+"""Measurements, each with its ceiling and its alternative in the same run. Not part of the tests."""

@@ -1,0 +1,90 @@
+"""`make bench`: measures, and prints the table of `bench/README.md`."""
+
+import argparse
+import shutil
+import sys
+
+from bench.bed import BUFFER_POOL, Bed
+from bench.fill import fill
+from bench.latency import to_applied
+from bench.receiver import acknowledged, acknowledged_only
+from bench.workers import PROCESSES, applied, empty_actor
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="bench")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--events", type=int, default=40_000, help="events to apply")
+    parser.add_argument("--rows", type=int, default=2_000_000, help="rows in the full inbox; 0 leaves it out")
+    options = parser.parse_args()
+    for program in ("wrk", "taskset", "mariadbd"):
+        if not shutil.which(program):
+            sys.exit(f"bench needs {program}: apt-get install wrk util-linux mariadb-server redis-server")
+    with Bed() as bed:
+        print(
+            f"service on core 0, load on core 1, MariaDB (buffer pool {BUFFER_POOL}, flush at every commit) and"
+        )
+        print("Redis (append-only, everysec) unpinned; events of 1 to 3 KB; medians of interleaved rounds")
+        print("\n| what | measured | ceiling or alternative | ratio | goal |\n|---|---|---|---|---|")
+        measure(bed, options.rounds, options.events, options.rows)
+
+
+def measure(bed: Bed, rounds: int, events: int, rows: int) -> None:
+    many = acknowledged(bed, 256, rounds)
+    row("acknowledged/s, 256 connections", many["service"], "only verifies", many["verify-only"], "≥ 0.6")
+    bed.fresh()
+    few = acknowledged(bed, 16, rounds)
+    row("acknowledged/s, 16 connections", few["service"], "only verifies", few["verify-only"], "≥ 0.35")
+    row(
+        "acknowledged/s, 256 connections",
+        many["service"],
+        "commit per request",
+        many["commit-per-request"],
+        "≥ 10",
+    )
+    row(
+        "acknowledged/s, 16 connections", few["service"], "commit per request", few["commit-per-request"], "–"
+    )
+    bed.fresh()
+    together, worker_mb = applied(bed, events, together=True)
+    bed.fresh()
+    empty = empty_actor(bed, events // 2)
+    bed.fresh()
+    alone, _ = applied(bed, events // 10, together=False)
+    row(f"applied/s, {PROCESSES} processes", together, "empty actor", empty, "≥ 1.5")
+    row(f"applied/s, {PROCESSES} processes", together, "one transaction an event", alone, "≥ 10")
+    bed.fresh()
+    times = to_applied(bed, 20)
+    for name, goal in (("applied", "≤ 10, ≤ 50"), ("answered", "–"), ("bare commit", "–"), ("bare SET", "–")):
+        p50, p99 = times[name]
+        label = "acknowledgement to applied" if name == "applied" else name
+        print(f"| {label}, 50 events/s, p50 and p99 | {p50:.1f} ms, {p99:.1f} ms | | | {goal} |", flush=True)
+    print(f"| resident memory under that load: receiver | {many['memory_mb']:.0f} MB | | | ≤ 120 MB |")
+    print(f"| resident memory under that load: one worker | {worker_mb:.0f} MB | | | ≤ 150 MB |", flush=True)
+    if rows:
+        compare_full(bed, events, rows)
+
+
+def compare_full(bed: Bed, events: int, rows: int) -> None:
+    """Both rates with an empty inbox, then with a full one."""
+    bed.fresh()
+    empty_ack = acknowledged_only(bed, 256)
+    bed.fresh()
+    empty_applied, _ = applied(bed, events, together=True)
+    bed.fresh()
+    fill(bed, rows)
+    full_ack = acknowledged_only(bed, 256)
+    bed.redis.client.flushall()
+    bed_applied, _ = applied(bed, events, together=True)
+    row(f"acknowledged/s with {rows:,} rows", full_ack, "empty inbox", empty_ack, "≥ 0.9")
+    row(f"applied/s with {rows:,} rows", bed_applied, "empty inbox", empty_applied, "≥ 0.9")
+
+
+def row(what: str, measured: float, beside: str, other: float, goal: str) -> None:
+    print(
+        f"| {what} | {measured:,.0f} | {beside}: {other:,.0f} | {measured / other:.2f} | {goal} |", flush=True
+    )
+
+
+if __name__ == "__main__":
+    main()
