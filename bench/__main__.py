@@ -21,30 +21,22 @@ def main() -> None:
         if not shutil.which(program):
             sys.exit(f"bench needs {program}: apt-get install wrk util-linux mariadb-server redis-server")
     with Bed() as bed:
-        print(
-            f"service on core 0, load on core 1, MariaDB (buffer pool {BUFFER_POOL}, flush at every commit) and"
-        )
-        print("Redis (append-only, everysec) unpinned; events of 1 to 3 KB; medians of interleaved rounds")
+        print("Service on core 0, load on core 1; MariaDB (flush at every commit, buffer pool")
+        print(f"{BUFFER_POOL}) and Redis (append-only, everysec) unpinned; events of 1 to 3 KB; medians of")
+        print("interleaved rounds.")
         print("\n| what | measured | ceiling or alternative | ratio | goal |\n|---|---|---|---|---|")
         measure(bed, options.rounds, options.events, options.rows)
 
 
 def measure(bed: Bed, rounds: int, events: int, rows: int) -> None:
     many = acknowledged(bed, 256, rounds)
-    row("acknowledged/s, 256 connections", many["service"], "only verifies", many["verify-only"], "≥ 0.6")
+    row("acknowledged/s, 256 connections", many["service"], "only verifies", many["only verifies"], "≥ 0.6")
     bed.fresh()
     few = acknowledged(bed, 16, rounds)
-    row("acknowledged/s, 16 connections", few["service"], "only verifies", few["verify-only"], "≥ 0.35")
-    row(
-        "acknowledged/s, 256 connections",
-        many["service"],
-        "commit per request",
-        many["commit-per-request"],
-        "≥ 10",
-    )
-    row(
-        "acknowledged/s, 16 connections", few["service"], "commit per request", few["commit-per-request"], "–"
-    )
+    row("acknowledged/s, 16 connections", few["service"], "only verifies", few["only verifies"], "≥ 0.35")
+    for count, rates, goal in ((256, many, "≥ 10"), (16, few, "–")):
+        for name in ("groups of one", "commit per request"):
+            row(f"acknowledged/s, {count} connections", rates["service"], name, rates[name], goal)
     bed.fresh()
     together, worker_mb = applied(bed, events, together=True)
     bed.fresh()
@@ -75,9 +67,10 @@ def compare_full(bed: Bed, events: int, rows: int) -> None:
     fill(bed, rows)
     full_ack = acknowledged_only(bed, 256)
     bed.redis.client.flushall()
-    bed_applied, _ = applied(bed, events, together=True)
+    bed.run("UPDATE inbox SET status = 'applied' WHERE status = 'received'")
+    full_applied, _ = applied(bed, events, together=True)
     row(f"acknowledged/s with {rows:,} rows", full_ack, "empty inbox", empty_ack, "≥ 0.9")
-    row(f"applied/s with {rows:,} rows", bed_applied, "empty inbox", empty_applied, "≥ 0.9")
+    row(f"applied/s with {rows:,} rows", full_applied, "empty inbox", empty_applied, "≥ 0.9")
 
 
 def row(what: str, measured: float, beside: str, other: float, goal: str) -> None:

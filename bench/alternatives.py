@@ -1,10 +1,13 @@
 """What the service is measured against, as processes of their own:
 
 - `verify-only`: the same endpoint, server and limits, which verifies and decodes and then just answers
-- `commit-per-request`: the same endpoint, with one transaction and one message for every delivery
+- `groups-of-one`: the same receiver, with one commit for every delivery
+- `commit-per-request`: the same endpoint, with a transaction and a message for every delivery, on twenty
+  threads with a connection each: the database may then group what commits at the same time
 - `empty-actor`: the same broker and worker threads, with an actor that does nothing
 """
 
+import asyncio
 import signal
 import sys
 import threading
@@ -20,7 +23,8 @@ from payouts.clock import now_ms
 from payouts.ids import IdMaker
 from payouts.settings import Settings, load_settings
 from payouts.storage.inbox import NewEvent, add_events
-from webhooks.app import WEBHOOK_PATH
+from webhooks import intake
+from webhooks.app import WEBHOOK_PATH, build_app
 from webhooks.endpoint import Endpoint
 from webhooks.server import serve
 from webhooks.signature import signing_secrets
@@ -44,8 +48,6 @@ class CommitPerRequest:
 
     async def accept(self, event: NewEvent) -> None:
         """Store in a transaction of its own, then send a message for it."""
-        import asyncio
-
         await asyncio.get_running_loop().run_in_executor(self._pool, self._store, event)
 
     def _store(self, event: NewEvent) -> None:
@@ -54,9 +56,9 @@ class CommitPerRequest:
         self._messages.apply(ids)
 
 
-def serve_with(intake: Any, settings: Settings) -> None:
+def serve_with(taker: Any, settings: Settings) -> None:
     secrets = signing_secrets(settings.platform_secrets, settings.connect_secrets)
-    endpoint = Endpoint(intake, secrets, settings.livemode, IdMaker(), now_ms)
+    endpoint = Endpoint(taker, secrets, settings.livemode, IdMaker(), now_ms)
     serve(Starlette(routes=[Route(WEBHOOK_PATH, endpoint, methods=["POST"])]), settings)
 
 
@@ -80,6 +82,9 @@ def main() -> None:
     name = sys.argv[1]
     if name == "verify-only":
         serve_with(VerifyOnly(), settings)
+    elif name == "groups-of-one":
+        intake.FLUSH_MAX_EVENTS = 1
+        serve(build_app(settings), settings)
     elif name == "commit-per-request":
         serve_with(CommitPerRequest(settings), settings)
     else:

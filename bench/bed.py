@@ -1,4 +1,4 @@
-"""The test bed: private MariaDB and Redis, unpinned and durable; the service on one core, load on the other."""
+"""The test bed: private MariaDB and Redis, unpinned and durable; service and load on a core each."""
 
 import os
 import re
@@ -119,6 +119,10 @@ class Bed:
         if not found:
             raise SystemExit(f"wrk said:\n{said}")
         return float(found.group(1))
+
+    def run(self, sql: str) -> None:
+        with self.engine.begin() as connection:
+            connection.execute(sa.text(sql))
 
     def scalar(self, sql: str) -> Any:
         with self.engine.connect() as connection:

@@ -75,7 +75,7 @@ def _drain(
     workers = [bed.start(*module, core=None, **env) for _ in range(PROCESSES)]
     wait_until("the workers begin", began_at, 60, every_s=0.002)
     started = time.perf_counter()
-    wait_until("the queue is empty", is_done, 300, every_s=0.01)
+    wait_until("the queue is empty", is_done, 300, every_s=0.05)
     return workers, time.perf_counter() - started
 
 

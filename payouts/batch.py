@@ -14,7 +14,7 @@ from payouts.clock import Clock
 from payouts.errors import PayoutsError
 from payouts.event import THIN, PayoutObject, read_payout, read_related
 from payouts.ids import IdMaker
-from payouts.machine import Applied, Decision, Deferred, Ignored, Payout, decide, facts
+from payouts.machine import Alert, Applied, Decision, Deferred, Ignored, Payout, decide, facts
 from payouts.states import EventStatus
 from payouts.storage import inbox
 from payouts.storage.inbox import WorkItem
@@ -197,6 +197,8 @@ class Batch:
                 self._finish(item, EventStatus.IGNORED, decision.reason)
             elif isinstance(decision, Deferred):
                 self._defer(item, decision)
+                if current is not None:
+                    self._alert(item, current, decision.alerts)
             else:
                 self._fail(item, DeadEventError(decision.reason))
         except Exception as error:  # noqa: BLE001 - whatever one event does, its neighbours go on
@@ -219,10 +221,13 @@ class Batch:
             work.notices.append(transition_notice(row, make_id()))
             reason = move.reason
             detail = f"{payout.stripe_id} {move.from_status or 'new'} → {move.to_status}"
-        if decision.alert:
-            alert = Notice(make_id(), "alert.payout", payout, item.event_id, self.now_ms, decision.alert)
-            work.notices.append(alert)
+        self._alert(item, payout, decision.alerts)
         self._finish(item, EventStatus.APPLIED, reason, detail)
+
+    def _alert(self, item: WorkItem, payout: Payout, alerts: Sequence[Alert]) -> None:
+        for alert in alerts:
+            notice = Notice(self.rules.make_id(), alert.name, payout, item.event_id, self.now_ms, alert.text)
+            self.work.notices.append(notice)
 
     def _finish(self, item: WorkItem, status: EventStatus, reason: str, detail: str = "") -> None:
         self.work.final.append((item.id, status, reason))

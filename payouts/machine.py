@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from payouts.event import PayoutObject, id_of
+from payouts.failures import is_known as is_known_code
 from payouts.states import CONFIRMED_TRANSITIONS, TRANSITIONS, PayoutStatus
 
 
@@ -44,6 +45,8 @@ class Payout:
     updated_at_ms: int
 
 
+METHODS = frozenset({"standard", "instant"})
+_RECONCILED = "completed"
 PAYOUT_COLUMNS: tuple[str, ...] = tuple(f.name for f in dataclasses.fields(Payout))
 
 
@@ -57,13 +60,20 @@ class Transition:
 
 
 @dataclass(frozen=True, slots=True)
+class Alert:
+    """Something operators must hear of; at most one of a name for a payout."""
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Applied:
     """The event changes the payout: `changes` by column, and perhaps its state."""
 
     changes: Mapping[str, Any] = field(default_factory=dict)
     transition: Transition | None = None
-    alert: str | None = None
-    """Something operators must hear of, besides the change itself."""
+    alerts: tuple[Alert, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +89,7 @@ class Deferred:
 
     reason: str
     ask_stripe: bool = False
+    alerts: tuple[Alert, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,23 +111,23 @@ def decide(current: Payout | None, seen: PayoutObject, account: str, *, confirme
     status = seen.business_status
     if current is None:
         if status is None:
-            return Applied(
-                {"unknown_status": seen.status[:64]}, alert=f"unknown payout status {seen.status[:64]!r}"
-            )
+            return _note_unknown(seen)
         return _move(None, status, seen, "first seen")
     mismatch = _mismatch(current, seen, account)
     if mismatch:
         return Dead(mismatch)
     if status is None:
-        return _note_unknown(current, seen)
+        if current.unknown_status is not None:
+            return Ignored(f"unknown status {seen.status[:64]!r}: moves nothing")
+        return _note_unknown(seen)
     old = current.status
     if (old, status) in TRANSITIONS:
         return _move(current, status, seen, "as Stripe reports" if not confirmed else "as Stripe confirms")
     if (old, status) in CONFIRMED_TRANSITIONS:
         if not confirmed:
-            return Deferred(f"conflict: {status} after {old}; Stripe is asked which holds", ask_stripe=True)
-        moved = _move(current, status, seen, f"conflict with {old}: Stripe confirms {status}")
-        return dataclasses.replace(moved, alert=f"was {old}, Stripe confirms {status}")
+            reason = f"conflict: {status} after {old}; Stripe is asked which holds"
+            return Deferred(reason, ask_stripe=True, alerts=(Alert("alert.payout_conflict", reason),))
+        return _move(current, status, seen, f"conflict with {old}: Stripe confirms {status}")
     details = _details(current, seen)
     if details:
         return Applied(details)
@@ -128,8 +139,23 @@ def decide(current: Payout | None, seen: PayoutObject, account: str, *, confirme
 def _move(current: Payout | None, to: PayoutStatus, seen: PayoutObject, reason: str) -> Applied:
     # What a later state knows stands; what it leaves out is kept (a reversal keeps its failure codes).
     known = {name: value for name, value in facts(seen).items() if value is not None}
+    if current and current.reconciliation_status == _RECONCILED:
+        known.pop("reconciliation_status", None)
     changes = {**known, "status": to, "unknown_status": None}
-    return Applied(changes, Transition(current.status if current else None, to, reason))
+    return Applied(
+        changes, Transition(current.status if current else None, to, reason), _unknown_values(seen)
+    )
+
+
+def _unknown_values(seen: PayoutObject) -> tuple[Alert, ...]:
+    """Open strings of Stripe's with a value that this code has no rule for: taken as they are, and reported."""
+    alerts = []
+    if seen.failure_code and not is_known_code(seen.failure_code):
+        text = f"unknown failure code {seen.failure_code[:128]!r}: a person must decide"
+        alerts.append(Alert("alert.payout_failure_code_unknown", text))
+    if seen.method and seen.method not in METHODS:
+        alerts.append(Alert("alert.payout_method_unknown", f"unknown payout method {seen.method[:64]!r}"))
+    return tuple(alerts)
 
 
 def facts(seen: PayoutObject) -> dict[str, Any]:
@@ -137,15 +163,15 @@ def facts(seen: PayoutObject) -> dict[str, Any]:
     return {
         "automatic": seen.automatic,
         "method": _fit(seen.method, 64),
-        "destination": id_of(seen.destination),
+        "destination": _fit(id_of(seen.destination), 255),
         "arrival_date_s": seen.arrival_date,
         "created_s": seen.created,
-        "balance_transaction": id_of(seen.balance_transaction),
-        "failure_balance_transaction": id_of(seen.failure_balance_transaction),
+        "balance_transaction": _fit(id_of(seen.balance_transaction), 255),
+        "failure_balance_transaction": _fit(id_of(seen.failure_balance_transaction), 255),
         "failure_code": _fit(seen.failure_code, 128),
         "failure_message": seen.failure_message[:1000] if seen.failure_message else None,
-        "original_payout": id_of(seen.original_payout),
-        "reversed_by": id_of(seen.reversed_by),
+        "original_payout": _fit(id_of(seen.original_payout), 255),
+        "reversed_by": _fit(id_of(seen.reversed_by), 255),
         "reconciliation_status": _fit(seen.reconciliation_status, 64),
         "trace_id": seen.trace_id.value[:255] if seen.trace_id and seen.trace_id.value else None,
     }
@@ -156,18 +182,17 @@ def _details(current: Payout, seen: PayoutObject) -> dict[str, Any]:
     if seen.business_status != current.status:
         return {}
     changes: dict[str, Any] = {}
-    if seen.reconciliation_status == "completed" and current.reconciliation_status != "completed":
-        changes["reconciliation_status"] = "completed"
+    if seen.reconciliation_status == _RECONCILED and current.reconciliation_status != _RECONCILED:
+        changes["reconciliation_status"] = _RECONCILED
     if seen.trace_id and seen.trace_id.value and current.trace_id is None:
         changes["trace_id"] = seen.trace_id.value[:255]
     return changes
 
 
-def _note_unknown(current: Payout, seen: PayoutObject) -> Decision:
+def _note_unknown(seen: PayoutObject) -> Applied:
     status = seen.status[:64]
-    if current.unknown_status is None:
-        return Applied({"unknown_status": status}, alert=f"unknown payout status {status!r}")
-    return Ignored(f"unknown status {status!r}: moves nothing")
+    alert = Alert("alert.payout_status_unknown", f"unknown payout status {status!r}: it moves nothing")
+    return Applied({"unknown_status": status}, alerts=(alert,))
 
 
 def _mismatch(current: Payout, seen: PayoutObject, account: str) -> str | None:

@@ -10,15 +10,17 @@ from typing import Any, Literal
 import msgspec
 import redis
 from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError
 
 from payouts.crash import crash_point
 from payouts.errors import SpillRefusedError, StoreUnavailableError
 from payouts.ids import IdMaker
 from payouts.logs import get_logger
+from payouts.storage.engine import is_unavailable
 from payouts.storage.inbox import NewEvent, add_events
 
 STREAM = "payouts:spill"
-REFUSED_STREAM = "payouts:spill:unreadable"
+REFUSED_STREAM = "payouts:spill:refused"
 DRAIN_STEP = 200
 _FSYNC_WAIT_MS = 700
 
@@ -75,22 +77,46 @@ class Spill:
             entries: Any = self._client.xrange(STREAM, count=DRAIN_STEP)
             if not entries:
                 return new_ids
-            events = [event for key, fields in entries if (event := self._read(key, fields))]
-            if events:
-                with engine.begin() as connection:
-                    new_ids += add_events(connection, events, make_id)
+            events = [(fields, event) for key, fields in entries if (event := self._read(key, fields))]
+            try:
+                new_ids += self._add([event for _, event in events], engine, make_id)
+            except DBAPIError as error:
+                if is_unavailable(error):
+                    raise
+                for fields, event in events:
+                    new_ids += self._add_or_set_aside(fields, event, engine, make_id)
             crash_point("drain.after_commit")
             self._client.xdel(STREAM, *(key for key, _ in entries))
             self._log.info("spill.drained", events=len(events))
+
+    def _add(self, events: Sequence[NewEvent], engine: Engine, make_id: IdMaker) -> list[int]:
+        if not events:
+            return []
+        with engine.begin() as connection:
+            return add_events(connection, events, make_id)
+
+    def _add_or_set_aside(
+        self, fields: dict[Any, Any], event: NewEvent, engine: Engine, make_id: IdMaker
+    ) -> list[int]:
+        try:
+            return self._add([event], engine, make_id)
+        except DBAPIError as error:
+            if is_unavailable(error):
+                raise
+            self._set_aside(fields, event.envelope.event_id, error)
+            return []
 
     def _read(self, key: bytes, fields: dict[Any, Any]) -> NewEvent | None:
         try:
             return _decode(fields[b"event"])
         except (KeyError, msgspec.MsgspecError) as error:
-            # Never dropped: an operator can look at it, and it must not block what comes behind it.
-            self._client.xadd(REFUSED_STREAM, {**fields, b"from": key, b"error": str(error)})
-            self._log.error("spill.unreadable", entry=key.decode(), moved_to=REFUSED_STREAM, error=str(error))
+            self._set_aside(fields, key.decode(), error)
             return None
+
+    def _set_aside(self, fields: dict[Any, Any], what: str, error: Exception) -> None:
+        # Never dropped: an operator can look at it, and it must not block what comes behind it.
+        self._client.xadd(REFUSED_STREAM, {**fields, b"error": str(error)[:1000]})
+        self._log.error("spill.set_aside", what=what, moved_to=REFUSED_STREAM, error=str(error)[:300])
 
     def _wait_for_disk(self, config: dict[Any, Any]) -> None:
         said = {_text(name): _text(value) for name, value in config.items()}

@@ -1,0 +1,52 @@
+.DEFAULT_GOAL := help
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do command -v $$p && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+DATA ?= data
+LOCK := requirements/dev.lock
+READY := $(VENV)/.ready
+
+help: ## list what can be made
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+install: $(READY) ## make the environment in .venv
+
+$(READY): $(LOCK) pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+		{ echo "make: no Python of 3.11 or newer on PATH; name one with PYTHON=/path/to/python3.11"; exit 1; }
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(LOCK)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+run: install ## start everything on this machine and show what happens; DATA=folder keeps it elsewhere
+	@exec $(BIN)/payouts up --data $(DATA)
+
+check: install ## format, lint, types, migrations: what CI checks before the tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: install ## rewrite the code in the project's format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+test: install ## all tests but those that take many minutes
+	$(BIN)/pytest -m "not long"
+
+test-long: install ## the tests that take many minutes
+	$(BIN)/pytest -m long
+
+bench: install ## measure, each figure beside its ceiling; takes about 15 minutes
+	@$(BIN)/python -m bench
+
+lock: install ## choose the newest versions again and write them down with their hashes
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+		--no-emit-index-url --no-annotate --upgrade --extra dev -o requirements/dev.lock pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+		--no-emit-index-url --no-annotate -c requirements/dev.lock -o requirements/runtime.lock pyproject.toml
+
+clean: ## remove what was made; the data folder stays
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info
+
+.PHONY: help install run check format test test-long bench lock clean
