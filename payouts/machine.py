@@ -148,7 +148,7 @@ def _move(current: Payout | None, to: PayoutStatus, seen: PayoutObject, reason: 
 
 
 def _unknown_values(seen: PayoutObject) -> tuple[Alert, ...]:
-    """Open strings of Stripe's with a value that this code has no rule for: taken as they are, and reported."""
+    """Values of open strings that this code has no rule for: taken as they are, and reported."""
     alerts = []
     if seen.failure_code and not is_known_code(seen.failure_code):
         text = f"unknown failure code {seen.failure_code[:128]!r}: a person must decide"

@@ -19,24 +19,18 @@ RECYCLE_S = 1_800
 """Connections older than this are replaced: servers and proxies in between drop idle ones."""
 
 _DEADLOCK, _LOCK_WAIT_TIMEOUT = 1213, 1205
-_SERVER_SAYS_LATER = {
-    1040,
-    1053,
-    1077,
-    1203,
-    1226,
-    1290,
-    1317,
-    1836,
-    1927,
-    2003,
-    2006,
-    2013,
-    2014,
-    2055,
-    3100,
-}
-"""Too many connections, shutting down, read-only, connection lost: nothing is wrong with the statement."""
+_NOT_NOW = frozenset(
+    {
+        *(1040, 1203, 1226),  # too many connections, in all or for this user
+        *(1053, 1077, 1317, 1927),  # shutting down, interrupted, killed
+        *(1290, 1836, 3100),  # read-only
+        *(1021, 1041, 1114),  # disk, memory or table full
+        *(2002, 2003, 2006, 2013, 2014, 2055),  # connection refused or lost
+        *(1044, 1045, 1049, 1142, 1146),  # no access, no database or no table: set up wrongly, or not yet
+    }
+)
+"""MySQL's numbers for what is no fault of the statement: the same may succeed once somebody mends it."""
+_SQLITE_NOT_NOW = ("unable to open", "disk", "readonly", "no such table")
 
 
 def build_engine(url: str, *, timeout_s: float, pool_size: int, autocommit: bool = False) -> Engine:
@@ -142,8 +136,8 @@ def is_unavailable(error: BaseException) -> bool:
     if error.connection_invalidated or is_contention(error):
         return True
     if isinstance(error.orig, sqlite3.OperationalError):
-        return any(word in str(error.orig) for word in ("unable to open", "disk", "readonly"))
+        return any(word in str(error.orig) for word in _SQLITE_NOT_NOW)
     number = error_number(error)
     if isinstance(error, OperationalError | InterfaceError):
-        return number in _SERVER_SAYS_LATER or number in (0, None)
-    return number in _SERVER_SAYS_LATER
+        return number in _NOT_NOW or number in (0, None)
+    return number in _NOT_NOW
