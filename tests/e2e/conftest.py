@@ -1,0 +1,36 @@
+"""Servers to break, and a stack on them."""
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import _need
+from tests.support.servers import RedisServer, SqlServer
+from tests.support.stack import Stack
+
+
+@pytest.fixture(scope="session")
+def _breakable_mariadb(request: pytest.FixtureRequest, server_folder: Path) -> Iterator[SqlServer]:
+    _need(request, "MariaDB", SqlServer.program())
+    server = SqlServer(Path(tempfile.mkdtemp(prefix="break-", dir=server_folder)))
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def breakable_mariadb(_breakable_mariadb: SqlServer) -> Iterator[SqlServer]:
+    """A MariaDB to kill, freeze and restart. Only one test uses it at a time; each finds it up."""
+    if _breakable_mariadb.process is None:
+        _breakable_mariadb.start()
+    yield _breakable_mariadb
+    if _breakable_mariadb.process is not None:
+        _breakable_mariadb.thaw()
+
+
+@pytest.fixture
+def breakable(tmp_path: Path, breakable_mariadb: SqlServer, own_redis: RedisServer) -> Iterator[Stack]:
+    """The service on a MariaDB and a Redis that may be broken; nothing started yet."""
+    with Stack(tmp_path, breakable_mariadb.new_database(), own_redis.url) as made:
+        yield made

@@ -1,0 +1,50 @@
+"""A stop that was asked for (SIGTERM) loses nothing: what was answered 2xx is stored, work in hand is
+finished or given back, and the process ends by itself."""
+
+import time
+
+from tests.support.lives import make_lives
+from tests.support.senders import Senders, check_applied_once, check_kept
+from tests.support.servers import wait_until
+from tests.support.stack import Stack, check_promises
+
+
+def test_a_stopped_receiver_kept_what_it_acknowledged(stack: Stack) -> None:
+    lives = make_lives(400, seed=71)
+    stack.start("receiver", "worker", "scheduler")
+
+    senders = Senders(stack, lives.bodies, 32).start()
+    wait_until("deliveries are under way", lambda: len(senders.answers) > 150)
+    began = time.monotonic()
+    code = stack.stop("receiver")
+    took_s = time.monotonic() - began
+    senders.stop()
+
+    assert senders.left_out, "nothing was under way any more when the receiver stopped"
+    assert took_s < 15
+    check_kept(stack, senders.acknowledged, lives.bodies)
+    stack.start("receiver")
+    assert Senders(stack, senders.left_out, 16, tries=20).start().join().left_out == []
+    stack.wait_applied()
+    check_promises(stack, lives.expected, lives.bodies)
+    check_applied_once(stack)
+    assert code == 0, stack.said("receiver")[-2000:]
+
+
+def test_a_stopped_worker_loses_and_doubles_nothing(stack: Stack) -> None:
+    lives = make_lives(400, seed=72)
+    stack.start("receiver", "worker", "scheduler")
+
+    senders = Senders(stack, lives.bodies, 16, tries=3).start()
+    codes = []
+    for _ in range(2):
+        time.sleep(0.4)
+        codes.append(stack.stop("worker"))
+        stack.start("worker")
+    senders.join()
+
+    assert codes == [0, 0]
+    assert senders.left_out == []
+    stack.wait_applied(60)
+    check_promises(stack, lives.expected, lives.bodies)
+    check_applied_once(stack)
