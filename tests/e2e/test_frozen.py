@@ -2,11 +2,12 @@
 its answer in time, and what was acknowledged is kept."""
 
 import itertools
+import time
 
 import pytest
 
 from tests.support.lives import Lives, make_lives
-from tests.support.senders import Senders, check_applied_once, check_kept
+from tests.support.senders import Senders, check_applied_once, check_kept, storable_ids
 from tests.support.servers import RedisServer, SqlServer, wait_until
 from tests.support.stack import Stack, check_promises
 
@@ -44,6 +45,7 @@ def test_every_delivery_is_answered_in_time(
     lives, warm = make_lives(500, seed=61), make_lives(30, seed=62)
     breakable.start("receiver", "worker", "scheduler")
     assert set(breakable.deliver(warm.bodies)) == {200}
+    time.sleep(0.5)  # hints are on their way behind the answers: the freeze is to meet an idle receiver
 
     for name in frozen:
         servers[name].freeze()
@@ -51,11 +53,12 @@ def test_every_delivery_is_answered_in_time(
     for name in frozen:
         servers[name].thaw()
 
-    assert set(senders.statuses) == {wanted}
+    to_store = storable_ids(lives.bodies)
+    assert {answer.status for answer in senders.answers if answer.event_id in to_store} == {wanted}
     assert senders.slowest_s < ANSWERED_WITHIN_S
     assert len(senders.answers) >= 2 * SENDERS
     if wanted == 503:
-        assert all(answer.retry_after for answer in senders.answers)
+        assert all(answer.retry_after for answer in senders.answers if answer.status == 503)
     lives.expected |= warm.expected
     lives.bodies = list(itertools.chain(lives.bodies, warm.bodies))
     check_afterwards(breakable, lives, senders, own_redis)
