@@ -1,13 +1,14 @@
 """Nothing acknowledged is lost and nothing is applied twice, wherever a process is killed: kill -9 at each
 named crash point, on the process that passes it."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from payouts.crash import POINTS
 from tests.support.lives import Lives, make_lives
-from tests.support.senders import Senders, check_applied_once, check_kept
+from tests.support.senders import Senders, check_applied_once, check_kept, wait_started
 from tests.support.servers import RedisServer, SqlServer, wait_until
 from tests.support.stack import Stack, check_promises
 
@@ -22,7 +23,7 @@ def test_every_crash_point_is_tried_here() -> None:
 
 
 @pytest.fixture
-def on_mariadb(tmp_path: Path, mariadb: SqlServer, redis_server: RedisServer) -> "Stack":
+def on_mariadb(tmp_path: Path, mariadb: SqlServer, redis_server: RedisServer) -> Iterator[Stack]:
     with Stack(tmp_path, mariadb.new_database(), redis_server.url) as made:
         yield made
 
@@ -92,6 +93,7 @@ def test_a_receiver_killed_after_it_spilled_lost_and_doubled_nothing(
     lives = make_lives(60, seed=84)
     breakable.start("receiver", CRASH_AT="spill.after_append:4")
     breakable.start("worker", "scheduler")
+    wait_started(breakable, "worker", "scheduler")
     breakable_mariadb.kill()
     breakable.engine.dispose()
 
@@ -113,6 +115,7 @@ def test_whoever_is_killed_while_draining_stores_each_event_once(
     lives = make_lives(120, seed=85)
     breakable.start("receiver", **({"CRASH_AT": "drain.after_commit"} if role == "receiver" else {}))
     breakable.start("worker")
+    wait_started(breakable, "worker")
     breakable_mariadb.kill()
     breakable.engine.dispose()
     senders = Senders(breakable, lives.bodies, 8, tries=5).start().join()

@@ -32,13 +32,14 @@ def test_a_stopped_receiver_kept_what_it_acknowledged(stack: Stack) -> None:
 
 
 def test_a_stopped_worker_loses_and_doubles_nothing(stack: Stack) -> None:
-    lives = make_lives(400, seed=72)
+    lives = make_lives(800, seed=72)
     stack.start("receiver", "worker", "scheduler")
 
     senders = Senders(stack, lives.bodies, 16, tries=3).start()
     codes = []
-    for _ in range(2):
-        time.sleep(0.4)
+    for turn in (1, 2):
+        wait_until("the worker works", lambda turn=turn: stack.said("worker").count("worker.started") == turn)
+        time.sleep(0.2)
         codes.append(stack.stop("worker"))
         stack.start("worker")
     senders.join()

@@ -2,13 +2,18 @@
 `Retry-After`. What was spilled is drained by itself when the database is back."""
 
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from tests.support.lives import Lives, make_lives
-from tests.support.senders import Senders, check_applied_once, check_kept, storable_ids, stored_ids
+from tests.support.senders import (
+    Senders,
+    check_applied_once,
+    check_kept,
+    storable_ids,
+    stored_ids,
+    wait_started,
+)
 from tests.support.servers import RedisServer, SqlServer, wait_until
 from tests.support.stack import Stack, check_promises
 
@@ -16,11 +21,11 @@ STREAM = "payouts:spill"
 
 
 @pytest.fixture
-def dark(breakable: Stack, breakable_mariadb: SqlServer) -> Iterator[Stack]:
+def dark(breakable: Stack, breakable_mariadb: SqlServer) -> Stack:
     """A stack whose database is down. Its receiver is yet to be started."""
     breakable_mariadb.kill()
     breakable.engine.dispose()
-    yield breakable
+    return breakable
 
 
 def check_end(stack: Stack, lives: Lives, senders: Senders) -> None:
@@ -30,7 +35,12 @@ def check_end(stack: Stack, lives: Lives, senders: Senders) -> None:
     check_applied_once(stack)
 
 
-def is_drained(server: RedisServer) -> None:
+def can_wait_for_its_disk(server: RedisServer) -> bool:
+    with server.client as client:
+        return client.execute_command("COMMAND", "INFO", "WAITAOF") != [None]
+
+
+def wait_drained(server: RedisServer) -> None:
     wait_until("the spill is drained", lambda: not server.client.xlen(STREAM), 30)
 
 
@@ -44,13 +54,13 @@ def test_with_the_database_down_events_are_kept_in_redis_and_drained_by_the_rece
     assert set(senders.statuses) == {200}
     assert own_redis.client.xlen(STREAM) == sum(len(storable_ids([body])) for body in lives.bodies)
     breakable_mariadb.start()
-    is_drained(own_redis)
+    wait_drained(own_redis)
 
     dark.start("worker")
     check_end(dark, lives, senders)
 
 
-def test_what_a_receiver_spilled_before_it_died_is_drained_by_the_scheduler(
+def test_what_a_receiver_spilled_before_it_died_wait_drained_by_the_scheduler(
     dark: Stack, breakable_mariadb: SqlServer, own_redis: RedisServer
 ) -> None:
     lives = make_lives(120, seed=92)
@@ -61,7 +71,7 @@ def test_what_a_receiver_spilled_before_it_died_is_drained_by_the_scheduler(
     dark.kill("receiver")
     breakable_mariadb.start()
     dark.start("worker", "scheduler")
-    is_drained(own_redis)
+    wait_drained(own_redis)
 
     check_end(dark, lives, senders)
 
@@ -78,7 +88,7 @@ def test_spilled_events_outlive_a_killed_redis(
     own_redis.start()
     breakable_mariadb.start()
     dark.start("worker", "scheduler")
-    is_drained(own_redis)
+    wait_drained(own_redis)
 
     check_end(dark, lives, senders)
 
@@ -98,7 +108,7 @@ def test_spilled_events_outlive_a_killed_redis(
 def test_events_are_spilled_only_to_a_redis_that_keeps_them(
     dark: Stack, own_redis: RedisServer, config: dict[str, str], spill: str, status: int
 ) -> None:
-    if config.get("appendfsync") == "everysec" and spill == "auto" and own_redis.client.command_info("waitaof")["waitaof"]:
+    if config.get("appendfsync") == "everysec" and spill == "auto" and can_wait_for_its_disk(own_redis):
         pytest.skip("this Redis can wait for its disk (WAITAOF)")
     for name, value in config.items():
         own_redis.client.config_set(name, value)
@@ -159,6 +169,7 @@ def test_a_database_killed_under_load_loses_nothing_that_was_acknowledged(
 ) -> None:
     lives = make_lives(600, seed=97)
     breakable.start("receiver", "worker", "scheduler")
+    wait_started(breakable, "worker", "scheduler")
 
     senders = Senders(breakable, lives.bodies, 16, tries=40, pause_s=0.02).start()
     for _ in range(2):
@@ -170,6 +181,6 @@ def test_a_database_killed_under_load_loses_nothing_that_was_acknowledged(
     senders.join()
     assert senders.left_out == []
     breakable.engine.dispose()
-    is_drained(own_redis)
+    wait_drained(own_redis)
 
     check_end(breakable, lives, senders)

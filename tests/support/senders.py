@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from tests.support.servers import wait_until
 from tests.support.stack import PATH, Stack, signature
 
 TIMEOUT_S = 10.0
@@ -138,6 +139,13 @@ class Senders:
         return Answer(event_id, response.status, time.monotonic() - began, retry_after, content)
 
 
+def wait_started(stack: Stack, *names: str) -> None:
+    """Wait until workers and schedulers have begun to work: before that they end where the database does."""
+    for name in names:
+        role = name.partition(":")[0]
+        wait_until(f"{name} works", lambda name=name, role=role: f"{role}.started" in stack.said(name))
+
+
 def stored_ids(stack: Stack) -> set[str]:
     """The events in the inbox."""
     return {row.event_id for row in stack.rows("SELECT event_id FROM inbox")}
@@ -146,8 +154,6 @@ def stored_ids(stack: Stack) -> set[str]:
 def storable_ids(bodies: Iterable[bytes]) -> set[str]:
     """The events of `bodies` that are to be stored: those of the other mode are only acknowledged."""
     return {event["id"] for event in map(json.loads, bodies) if not event["livemode"]}
-
-
 
 
 def check_kept(stack: Stack, acknowledged: set[str], bodies: Iterable[bytes]) -> None:
@@ -179,9 +185,11 @@ def check_applied_once(stack: Stack) -> None:
     assert ends == {row.id: row.status for row in stack.rows("SELECT id, status FROM payouts")}
     told = sorted(
         (row.payout_id, row.name)
-        for row in stack.rows("SELECT payout_id, name FROM outbox WHERE name <> 'alert.payout'")
+        for row in stack.rows("SELECT payout_id, name FROM outbox WHERE name NOT LIKE 'alert.%'")
     )
     due = sorted(
-        (payout_id, names.get(new, f"payout.{new}")) for payout_id, steps in chains.items() for _, new in steps
+        (payout_id, names.get(new, f"payout.{new}"))
+        for payout_id, steps in chains.items()
+        for _, new in steps
     )
     assert told == due

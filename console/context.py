@@ -1,0 +1,72 @@
+"""Where a command finds its settings: the folder given, else the environment, else the default folder."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from console.data_dir import DEFAULT, DataDir
+from payouts.errors import SettingsError
+from payouts.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Engine
+
+DataOption = Annotated[
+    Path | None,
+    typer.Option("--data", metavar="DIR", help="The folder of a `payouts up`, instead of the environment."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="JSON Lines: every row, unless there is a --limit.")]
+
+
+def data_dir_of(data: Path | None) -> DataDir | None:
+    """The folder that settings come from; None where they come from the environment."""
+    if data is not None:
+        return DataDir(data)
+    if os.environ.get("DATABASE_URL"):
+        return None
+    return DataDir(DEFAULT)
+
+
+def environment_of(data: Path | None) -> dict[str, str]:
+    """The environment for a process of the service."""
+    folder = data_dir_of(data)
+    if folder is None:
+        return dict(os.environ)
+    if data is None and not folder.is_made:
+        raise SettingsError(
+            f"set DATABASE_URL, name a folder with --data, or start `payouts up` (in {DEFAULT}/)"
+        )
+    return {**os.environ, **folder.environment()}
+
+
+def settings_of(data: Path | None) -> Settings:
+    """Settings for a command. Only the database is needed by all of them."""
+    environment = environment_of(data)
+    environment.setdefault("REDIS_URL", "redis://127.0.0.1:6379/0")
+    known = {name: environment[name.upper()] for name in Settings.model_fields if name.upper() in environment}
+    return load_settings(**known)
+
+
+@contextmanager
+def engine_of(data: Path | None) -> Iterator["Engine"]:
+    """An engine for a command, closed at its end."""
+    from payouts.bootstrap import open_engine
+
+    engine = open_engine(settings_of(data))
+    try:
+        yield engine
+    finally:
+        engine.dispose()
+
+
+@contextmanager
+def reading_from(data: Path | None) -> Iterator["Connection"]:
+    """A read-only connection for a command."""
+    from payouts.storage.queries import reading
+
+    with engine_of(data) as engine, reading(engine) as connection:
+        yield connection

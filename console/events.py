@@ -1,0 +1,99 @@
+"""`payouts event …`: what came in, and what came of it."""
+
+import json
+from typing import Annotated, Any
+
+import typer
+
+from console.context import DataOption, JsonOption, reading_from
+from console.listing import AfterOption, LimitOption, SinceOption, UntilOption, make_filters, show
+from console.output import out, print_table, short_time, table, write_json
+from payouts.errors import NotFoundError
+from payouts.states import EventStatus
+
+app = typer.Typer(no_args_is_help=True, help="Events in the inbox.")
+
+_COLUMNS = ("received", "event", "type", "account", "object", "status", "tries", "came", "reason or error")
+
+
+@app.command("list")
+def list_events(
+    status: Annotated[EventStatus | None, typer.Option()] = None,
+    type_: Annotated[str | None, typer.Option("--type")] = None,
+    account: Annotated[str | None, typer.Option(help="acct_…, or platform.")] = None,
+    object_: Annotated[str | None, typer.Option("--object", help="The object's id, as po_….")] = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    after: AfterOption = None,
+    limit: LimitOption = None,
+    as_json: JsonOption = False,
+    data: DataOption = None,
+) -> None:
+    """List events, newest first."""
+    from payouts.storage.queries import events
+
+    equal = {"status": status, "type": type_, "account": account, "object_id": object_}
+    show(data, events, make_filters(equal, since, until, after), limit, as_json, _COLUMNS, _cells)
+
+
+@app.command("show")
+def show_event(
+    key: Annotated[str, typer.Argument(metavar="ID", help="evt_…, or the row id.")],
+    payload: Annotated[bool, typer.Option("--payload", help="Show what Stripe sent.")] = False,
+    traceback: Annotated[bool, typer.Option("--traceback", help="Show where attempts failed.")] = False,
+    as_json: JsonOption = False,
+    data: DataOption = None,
+) -> None:
+    """Show one event: its deliveries, failed attempts, and what it changed."""
+    from payouts.storage.queries import event
+
+    with reading_from(data) as connection:
+        found = event(connection, key)
+    if found is None:
+        raise NotFoundError(f"there is no event {key}")
+    if as_json:
+        write_json(found)
+        return
+    _print(found, payload, traceback)
+
+
+def _print(found: dict[str, Any], payload: bool, traceback: bool) -> None:
+    screen = out()
+    facts = [
+        *(("event", found["event_id"]), ("type", found["type"]), ("account", found["account"])),
+        *(("object", found["object_id"]), ("status", found["status"]), ("reason", found["reason"])),
+        *(("last error", found["last_error"]), ("received", short_time(found["received_at_ms"]))),
+        *(("processed", short_time(found["processed_at_ms"])), ("failed attempts", found["attempts"])),
+        *(("source", found["source"]), ("signed with", found["secret"]), ("row id", found["id"])),
+        *(("API version", found["api_version"]), ("deliveries", found["deliveries"])),
+    ]
+    print_table(table(("", ""), facts))
+    again = [(short_time(d["received_at_ms"]), d["source"], d["secret"]) for d in found["deliveries_again"]]
+    if again:
+        print_table(table(("delivered again", "source", "signed with"), again))
+    moves = [(m["stripe_id"], m["from_status"], m["to_status"], m["reason"]) for m in found["transitions"]]
+    if moves:
+        print_table(table(("changed", "from", "to", "reason"), moves))
+    attempts = [
+        (a["attempt"], short_time(a["at_ms"]), a["worker"], a["version"], f"{a['error_class']}: {a['error']}")
+        for a in found["failed_attempts"]
+    ]
+    if attempts:
+        print_table(table(("attempt", "failed at", "worker", "version", "error"), attempts))
+    if traceback:
+        for attempt in found["failed_attempts"]:
+            screen.print(attempt["traceback"], markup=False)
+    if payload:
+        screen.print(_pretty(found["payload"]), markup=False)
+
+
+def _pretty(body: bytes) -> str:
+    return json.dumps(json.loads(body), indent=2, ensure_ascii=False)
+
+
+def _cells(row: dict[str, Any]) -> tuple[Any, ...]:
+    said = row["last_error"] if row["status"] in (EventStatus.DEAD, EventStatus.RETRYING) else row["reason"]
+    return (
+        *(short_time(row["received_at_ms"]), row["event_id"], row["type"], row["account"], row["object_id"]),
+        *(row["status"], row["attempts"] or None, f"{row['deliveries']}×", said),
+    )

@@ -1,0 +1,99 @@
+"""The live view of `payouts up`: one short line for what comes in and what came of it."""
+
+import json
+import threading
+import time
+from collections import Counter
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from payouts.logs import redact
+
+LINES_PER_S = 25
+"""Of deliveries, and as many of outcomes."""
+_MARKS = {
+    "event.received": ("←", "cyan"),
+    "event.applied": ("✓", "green"),
+    "event.ignored": ("·", "dim"),
+    "event.deferred": ("…", "yellow"),
+    "event.retrying": ("↻", "yellow"),
+    "event.dead": ("✗", "red"),
+}
+_QUIET = {"batch.applied", "receiver.starting", "worker.started", "worker.stopped"}
+_QUIET |= {"scheduler.started", "scheduler.stopped"}
+
+
+class Feed:
+    """Renders the JSON lines of the processes; a flood is summed up second by second."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._guard = threading.Lock()
+        self._second = 0
+        self._shown: Counter[bool] = Counter()
+        self._left_out: Counter[str] = Counter()
+
+    def line(self, name: str, line: str) -> None:
+        """Show one line that the process `name` printed."""
+        if not line.strip():
+            return
+        try:
+            said = json.loads(line)
+        except ValueError:
+            said = None
+        with self._guard:
+            self._next_second()
+            if not isinstance(said, dict):
+                self._print(Text(f"{name}: {redact(line)}"))
+            elif said.get("event") in _MARKS:
+                self._event(said)
+            elif said.get("event") not in _QUIET:
+                self._other(name, said)
+
+    def tick(self) -> None:
+        """Show what a flood left out; called now and then."""
+        with self._guard:
+            self._next_second()
+
+    def _event(self, said: dict[str, Any]) -> None:
+        kind = said["event"]
+        incoming = kind == "event.received"
+        if self._shown[incoming] >= LINES_PER_S and kind != "event.dead":
+            self._left_out[kind.removeprefix("event.")] += 1
+            return
+        self._shown[incoming] += 1
+        mark, style = _MARKS[kind]
+        what = said.get("outcome") or said.get("detail") or ""
+        if incoming:
+            what = f"{said.get('account', '')}  {what}"
+        else:
+            what = f"{kind.removeprefix('event.')}  {what}"
+        self._print(
+            Text(f"{mark} {said.get('event_id', ''):<30} {said.get('type', ''):<32} {what}", style=style)
+        )
+
+    def _other(self, name: str, said: dict[str, Any]) -> None:
+        rest = {
+            key: value for key, value in said.items() if key not in ("event", "level", "timestamp", "logger")
+        }
+        details = "  ".join(f"{key}={value}" for key, value in rest.items())
+        style = {"error": "red", "critical": "red", "warning": "yellow"}.get(said.get("level", ""), "dim")
+        self._print(Text(f"{name}: {said.get('event', '')}  {details}".strip(), style=style))
+
+    def _next_second(self) -> None:
+        now = int(time.monotonic())
+        if now == self._second:
+            return
+        if self._left_out:
+            parts = ", ".join(f"{count} {kind}" for kind, count in sorted(self._left_out.items()))
+            self._print(Text(f"… and {self._left_out.total()} more in this second: {parts}", style="dim"))
+        self._second = now
+        self._shown.clear()
+        self._left_out.clear()
+
+    def _print(self, text: Text) -> None:
+        self._console.print(
+            Text(time.strftime("%H:%M:%S ", time.gmtime()), style="dim") + text, soft_wrap=True
+        )

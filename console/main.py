@@ -1,0 +1,110 @@
+"""The `payouts` command: parses, runs, and turns every error into one clear line."""
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from console import database, deliver, events, payout_commands, up
+from console.context import DataOption, environment_of
+from console.output import err
+from payouts.errors import PayoutsError
+from payouts.logs import redact
+from payouts.version import VERSION
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Payouts through Stripe Connect: run the service, look at what it did.",
+)
+app.command("up")(up.up)
+app.add_typer(events.app, name="event")
+app.add_typer(payout_commands.app, name="payout")
+app.add_typer(database.app, name="db")
+app.command("deliver")(deliver.deliver)
+
+
+@app.command()
+def receiver(data: DataOption = None) -> None:
+    """Run the receiver of webhooks."""
+    _become(["webhooks"], environment_of(data))
+
+
+@app.command()
+def worker(data: DataOption = None) -> None:
+    """Run a worker."""
+    _become(["workers", "worker"], environment_of(data))
+
+
+@app.command()
+def scheduler(data: DataOption = None) -> None:
+    """Run the scheduler."""
+    _become(["workers", "scheduler"], environment_of(data))
+
+
+@app.command()
+def version() -> None:
+    """Show the version."""
+    typer.echo(f"payouts {VERSION}")
+
+
+@app.callback()
+def _options(
+    show_version: Annotated[bool, typer.Option("--version", is_eager=True, help="Show the version.")] = False,
+) -> None:
+    if show_version:
+        version()
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run the command line; never a traceback for what a person can mend."""
+    try:
+        app()
+    except PayoutsError as error:
+        _fail(str(error))
+    except BrokenPipeError:
+        # The reader has enough (`| head`). Python would complain once more while it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except OSError as error:
+        _fail(f"{error.filename or ''}: {error.strerror or error}".removeprefix(": "))
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:
+        said = _store_error(error)
+        if said is None:
+            raise
+        _fail(said)
+
+
+def _store_error(error: Exception) -> str | None:
+    from redis import RedisError
+    from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+    if isinstance(error, DBAPIError):
+        said = str(error.orig)
+        if "1146" in said or "no such table" in said:
+            return "the database has no tables yet: run `payouts db upgrade`"
+        return f"the database does not answer as it should: {said}"
+    if isinstance(error, SQLAlchemyError):
+        return f"the database does not answer: {error}"
+    if isinstance(error, RedisError):
+        return f"Redis does not answer: {error}"
+    return None
+
+
+def _fail(said: str) -> None:
+    err().print(f"payouts: {redact(said)}", style="red", markup=False, soft_wrap=True)
+    sys.exit(1)
+
+
+def _become(module: list[str], environment: dict[str, str]) -> None:
+    # In place of this process, so that signals and the process id are those of the role.
+    os.execve(sys.executable, [sys.executable, "-m", *module], environment)  # noqa: S606 - our own modules
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,113 @@
+"""`payouts up`: receiver, worker and scheduler on one machine with nothing else set up."""
+
+import contextlib
+import signal
+import socket
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from console.data_dir import DEFAULT, DataDir, free_port, is_free
+from console.feed import Feed
+from console.local_redis import redis_child, wait_for_redis
+from console.output import out
+from console.supervisor import Child, Supervisor
+from payouts.errors import PayoutsError
+
+WEBHOOK_PATH = "/api/webhooks/stripe"
+SERVING_WITHIN_S = 20.0
+
+
+def up(
+    data: Annotated[
+        Path, typer.Option("--data", metavar="DIR", help="Keeps everything in this folder.")
+    ] = DEFAULT,
+    port: Annotated[int, typer.Option(min=0, max=65535, metavar="N", help="0: any free one.")] = 8080,
+) -> None:
+    """Start everything here, and show live what comes in and what came of it. Ctrl-C stops it."""
+    folder = DataDir(data)
+    folder.make()
+    with folder.lock():
+        if port and not is_free(port):
+            raise PayoutsError(f"port {port} is taken: choose another with --port (0 takes any free one)")
+        port = port or free_port()
+        stop = _stop_on_signals()
+        feed = Feed(out())
+        supervisor = Supervisor(feed.line)
+        try:
+            _start(supervisor, folder, port)
+            url = f"http://127.0.0.1:{port}{WEBHOOK_PATH}"
+            folder.set_address(url)
+            _welcome(folder, url)
+            while not stop.wait(0.5):
+                supervisor.watch()
+                feed.tick()
+            out().print("stopping; what was accepted is kept …", style="dim")
+        finally:
+            supervisor.stop()
+            folder.set_address(None)
+    out().print("stopped")
+
+
+def _start(supervisor: Supervisor, folder: DataDir, port: int) -> None:
+    from payouts.bootstrap import open_engine
+    from payouts.settings import load_settings
+    from payouts.storage import migrate
+
+    redis = redis_child(folder)
+    supervisor.start(redis)
+    environment = folder.environment()
+    wait_for_redis(environment["REDIS_URL"])
+    engine = open_engine(load_settings(**{name.lower(): value for name, value in environment.items()}))
+    migrate.upgrade(engine)
+    engine.dispose()
+    environment = {
+        **redis.environment,
+        **environment,
+        "RECEIVER_HOST": "127.0.0.1",
+        "RECEIVER_PORT": str(port),
+        "LOG_FORMAT": "json",
+        "LOG_LEVEL": "info",
+        "LOG_EVENTS": "true",
+        "PYTHONUNBUFFERED": "1",
+    }
+    for name, module in (
+        ("scheduler", ["workers", "scheduler"]),
+        ("worker", ["workers", "worker"]),
+        ("receiver", ["webhooks"]),
+    ):
+        supervisor.start(Child(name, [sys.executable, "-m", *module], environment))
+    _wait_until_serving(supervisor, port)
+
+
+def _wait_until_serving(supervisor: Supervisor, port: int) -> None:
+    deadline = time.monotonic() + SERVING_WITHIN_S
+    while True:
+        with contextlib.suppress(OSError):
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            return
+        supervisor.watch()
+        if time.monotonic() > deadline:
+            raise PayoutsError(f"the receiver did not listen on port {port} within {SERVING_WITHIN_S:.0f} s")
+        time.sleep(0.05)
+
+
+def _welcome(folder: DataDir, url: str) -> None:
+    where = "" if folder.path == DEFAULT else f" --data {folder.path}"
+    screen = out()
+    screen.print(f"\nlistening at [bold]{url}[/bold]  (kept in {folder.path}/)", soft_wrap=True)
+    screen.print("in a second terminal:", style="dim")
+    screen.print(f"  payouts deliver FILE{where}     signs the events in FILE and sends them", style="dim")
+    screen.print(f"  payouts payout list{where}      shows what came of them", style="dim")
+    screen.print("Ctrl-C stops everything; the next start goes on where it was.\n", style="dim")
+
+
+def _stop_on_signals() -> threading.Event:
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: stop.set())
+    return stop
