@@ -65,11 +65,8 @@ class Feed:
             return
         self._shown[incoming] += 1
         mark, style = _MARKS[kind]
-        what = said.get("outcome") or said.get("detail") or ""
-        if incoming:
-            what = f"{said.get('account', '')}  {what}"
-        else:
-            what = f"{kind.removeprefix('event.')}  {what}"
+        lead = said.get("account", "") if incoming else kind.removeprefix("event.")
+        what = f"{lead}  {said.get('outcome') or said.get('detail') or ''}"
         self._print(
             Text(f"{mark} {said.get('event_id', ''):<30} {said.get('type', ''):<32} {what}", style=style)
         )

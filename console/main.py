@@ -14,7 +14,7 @@ from payouts.logs import redact
 from payouts.version import VERSION
 
 app = typer.Typer(
-    no_args_is_help=True,
+    invoke_without_command=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     help="Payouts through Stripe Connect: run the service, look at what it did.",
@@ -52,11 +52,13 @@ def version() -> None:
 
 @app.callback()
 def _options(
+    context: typer.Context,
     show_version: Annotated[bool, typer.Option("--version", is_eager=True, help="Show the version.")] = False,
 ) -> None:
     if show_version:
         version()
-        raise typer.Exit
+    elif context.invoked_subcommand is None:
+        typer.echo(context.get_help())
 
 
 def main() -> None:

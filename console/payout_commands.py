@@ -6,7 +6,7 @@ import typer
 
 from console.context import DataOption, JsonOption, reading_from
 from console.listing import AfterOption, LimitOption, SinceOption, UntilOption, make_filters, show
-from console.output import out, print_table, short_time, table, write_json
+from console.output import print_table, short_time, table, write_json
 from payouts.errors import NotFoundError
 from payouts.failures import classify
 from payouts.money import format_money
@@ -56,7 +56,6 @@ def show_payout(
 
 
 def _print(found: dict[str, Any]) -> None:
-    screen = out()
     arrival = found["arrival_date_s"]
     failure = found["failure_code"]
     facts = [

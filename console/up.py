@@ -100,9 +100,12 @@ def _welcome(folder: DataDir, url: str) -> None:
     where = "" if folder.path == DEFAULT else f" --data {folder.path}"
     screen = out()
     screen.print(f"\nlistening at [bold]{url}[/bold]  (kept in {folder.path}/)", soft_wrap=True)
-    screen.print("in a second terminal:", style="dim")
-    screen.print(f"  payouts deliver FILE{where}     signs the events in FILE and sends them", style="dim")
-    screen.print(f"  payouts payout list{where}      shows what came of them", style="dim")
+    for line in (
+        "in a second terminal:",
+        f"  payouts deliver FILE{where}   (signs the events in FILE and sends them)",
+        f"  payouts payout list{where}    (shows what came of them)",
+    ):
+        screen.print(line, style="dim", soft_wrap=True)
     screen.print("Ctrl-C stops everything; the next start goes on where it was.\n", style="dim")
 
 
