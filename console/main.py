@@ -2,7 +2,7 @@
 
 import os
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -12,6 +12,9 @@ from console.output import err
 from payouts.errors import PayoutsError
 from payouts.logs import redact
 from payouts.version import VERSION
+
+UsageError: Any = typer.BadParameter.__base__
+"""What typer raises for words it cannot use; it names only this kind of them in public."""
 
 app = typer.Typer(
     invoke_without_command=True,
@@ -64,7 +67,12 @@ def _options(
 def main() -> None:
     """Run the command line; never a traceback for what a person can mend."""
     try:
-        app()
+        code = app(standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
+    except UsageError as error:
+        _fail_usage(error)
+    except typer.Abort:
+        sys.exit(130)
     except PayoutsError as error:
         _fail(str(error))
     except BrokenPipeError:
@@ -98,9 +106,17 @@ def _store_error(error: Exception) -> str | None:
     return None
 
 
-def _fail(said: str) -> None:
+def _fail_usage(error: Any) -> None:
+    if not error.format_message():  # a group without a command: its help says what there is
+        error.show()
+        sys.exit(2)
+    where = error.ctx.command_path if error.ctx else "payouts"
+    _fail(f"{error.format_message().rstrip('.')} (see {where} --help)", code=2)
+
+
+def _fail(said: str, code: int = 1) -> None:
     err().print(f"payouts: {redact(said)}", style="red", markup=False, soft_wrap=True)
-    sys.exit(1)
+    sys.exit(code)
 
 
 def _become(module: list[str], environment: dict[str, str]) -> None:

@@ -79,7 +79,9 @@ inbox = Table(
     Column("last_error", String(1000)),
     Column("payload", _payload, nullable=False, comment="the bytes as Stripe signed them"),
     UniqueConstraint("event_id"),
+    # The sweeper's question, then those of operators, each in the order of its list.
     Index(None, "status", "due_at_ms"),
+    Index(None, "status", "id"),
     Index(None, "account", "id"),
     Index(None, "type", "id"),
     Index(None, "object_id", "id"),

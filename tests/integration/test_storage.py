@@ -186,13 +186,27 @@ def test_new_events_are_stored_whole_and_their_ids_returned(engine: Engine, unit
     assert stored(engine) == {"evt_0": 30, "evt_1": 29, "evt_2": 28}
     with engine.connect() as connection:
         row = connection.execute(sa.text("SELECT * FROM inbox WHERE id = 30")).one()
-    expected = dict(
-        **dict(event_id="evt_0", account="acct_1Made", type="payout.paid", kind="snapshot"),
-        **dict(object_id="po_evt_0", livemode=0, api_version="2026-10-28.endive", created_s=1_790_000_000),
-        **dict(source="webhook", secret="platform:0011aabb", received_at_ms=NOW_MS, status="received"),
-        **dict(due_at_ms=NOW_MS, attempts=0, resends=0, processed_at_ms=None, reason=None, last_error=None),
-        payload=events[0].payload,
-    )
+    expected = {
+        "event_id": "evt_0",
+        "account": "acct_1Made",
+        "type": "payout.paid",
+        "kind": "snapshot",
+        "object_id": "po_evt_0",
+        "livemode": 0,
+        "api_version": "2026-10-28.endive",
+        "created_s": 1_790_000_000,
+        "source": "webhook",
+        "secret": "platform:0011aabb",
+        "received_at_ms": NOW_MS,
+        "status": "received",
+        "due_at_ms": NOW_MS,
+        "attempts": 0,
+        "resends": 0,
+        "processed_at_ms": None,
+        "reason": None,
+        "last_error": None,
+        "payload": events[0].payload,
+    }
     assert {name: getattr(row, name) for name in expected} == expected
 
 

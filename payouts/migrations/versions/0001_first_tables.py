@@ -66,6 +66,7 @@ def upgrade() -> None:
     op.create_index(op.f("ix_inbox_account_id"), "inbox", ["account", "id"], unique=False)
     op.create_index(op.f("ix_inbox_object_id_id"), "inbox", ["object_id", "id"], unique=False)
     op.create_index(op.f("ix_inbox_status_due_at_ms"), "inbox", ["status", "due_at_ms"], unique=False)
+    op.create_index(op.f("ix_inbox_status_id"), "inbox", ["status", "id"], unique=False)
     op.create_index(op.f("ix_inbox_type_id"), "inbox", ["type", "id"], unique=False)
     op.create_table(
         "inbox_attempts",
@@ -190,6 +191,7 @@ def downgrade() -> None:
     op.drop_table("inbox_deliveries")
     op.drop_index(op.f("ix_inbox_attempts_inbox_id_id"), table_name="inbox_attempts")
     op.drop_table("inbox_attempts")
+    op.drop_index(op.f("ix_inbox_status_id"), table_name="inbox")
     op.drop_index(op.f("ix_inbox_type_id"), table_name="inbox")
     op.drop_index(op.f("ix_inbox_status_due_at_ms"), table_name="inbox")
     op.drop_index(op.f("ix_inbox_object_id_id"), table_name="inbox")
