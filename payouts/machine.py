@@ -139,6 +139,8 @@ def decide(current: Payout | None, seen: PayoutObject, account: str, *, confirme
 def _move(current: Payout | None, to: PayoutStatus, seen: PayoutObject, reason: str) -> Applied:
     # What a later state knows stands; what it leaves out is kept (a reversal keeps its failure codes).
     known = {name: value for name, value in facts(seen).items() if value is not None}
+    if current:
+        known.pop("created_s", None)
     if current and current.reconciliation_status == _RECONCILED:
         known.pop("reconciliation_status", None)
     changes = {**known, "status": to, "unknown_status": None}

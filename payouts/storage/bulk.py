@@ -47,21 +47,31 @@ def insert_rows(
     return int(result.rowcount)
 
 
-def upsert_rows(
-    connection: Connection, table: Table, columns: Sequence[str], rows: Sequence[Sequence[Value]]
+def update_rows(
+    connection: Connection,
+    table: Table,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[Value]],
+    *,
+    changing: Sequence[str],
 ) -> None:
-    """Write `rows`, whose primary key (the first column) exists and is locked by this transaction."""
+    """Write the `changing` columns of `rows`, which exist and are locked by this transaction.
+
+    MySQL has no UPDATE of many rows with many values; an upsert that never inserts is one. The first of
+    `columns`, all of them present, is the primary key. Columns that never change are left alone: a
+    sharded database refuses an UPDATE that names the one it shards by.
+    """
     if not rows:
         return
     if connection.dialect.name == "sqlite":
         insert = sqlite_insert(table)
-        changes = {name: insert.excluded[name] for name in columns[1:]}
+        changes = {name: insert.excluded[name] for name in changing}
         statement = insert.on_conflict_do_update(index_elements=[columns[0]], set_=changes)
         connection.execute(statement, [dict(zip(columns, row, strict=True)) for row in rows])
         return
-    changes_sql = ",".join(f"{name}=VALUES({name})" for name in columns[1:])
-    head = f"INSERT INTO {table.name} ({','.join(columns)}) VALUES ".encode()  # noqa: S608 - our own names
-    _run(connection, head + _values(rows) + f" ON DUPLICATE KEY UPDATE {changes_sql}".encode())
+    head = f"INSERT INTO {table.name} ({','.join(columns)}) VALUES "  # noqa: S608 - our own names
+    tail = " ON DUPLICATE KEY UPDATE " + ",".join(f"{name}=VALUES({name})" for name in changing)
+    _run(connection, head.encode() + _values(rows) + tail.encode())
 
 
 def literal(value: Value) -> bytes:

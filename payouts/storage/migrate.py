@@ -54,9 +54,14 @@ def newest() -> str:
 
 
 def require_current(engine: Engine) -> None:
-    """Raise SchemaError unless the database is at the newest revision."""
+    """Raise SchemaError where the database is behind this code.
+
+    A revision that this code does not know is a newer one: migrations keep the version before running, so
+    that versions can be rolled out and back.
+    """
     at = current(engine)
-    if at != newest():
+    known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
+    if at is None or (at in known and at != newest()):
         raise SchemaError(
             f"the database is at revision {at or 'none'}, this code needs {newest()}: "
             "run `payouts db upgrade`"

@@ -9,11 +9,25 @@ from sqlalchemy import Connection, Row, select
 
 from payouts.machine import PAYOUT_COLUMNS, Payout, Transition
 from payouts.states import DOMAIN_EVENT, PayoutStatus
-from payouts.storage.bulk import insert_rows, upsert_rows
+from payouts.storage.bulk import insert_rows, update_rows
 from payouts.storage.tables import outbox, payout_transitions, payouts
 
 PENDING_DELIVERY = "pending"
 _FIELDS = [payouts.c[name] for name in PAYOUT_COLUMNS]
+_FIXED = frozenset(
+    {
+        "id",
+        "stripe_id",
+        "account",
+        "amount_minor",
+        "currency",
+        "origin",
+        "livemode",
+        "created_s",
+        "created_at_ms",
+    }
+)
+_CHANGING = tuple(name for name in PAYOUT_COLUMNS if name not in _FIXED)
 _STATUS_AT = PAYOUT_COLUMNS.index("status")
 
 
@@ -39,7 +53,8 @@ def insert_payouts(connection: Connection, new: Sequence[Payout]) -> None:
 
 def update_payouts(connection: Connection, changed: Sequence[Payout]) -> None:
     """Write back payouts that this transaction has locked."""
-    upsert_rows(connection, payouts, PAYOUT_COLUMNS, [astuple(payout) for payout in changed])
+    rows = [astuple(payout) for payout in changed]
+    update_rows(connection, payouts, PAYOUT_COLUMNS, rows, changing=_CHANGING)
 
 
 @dataclass(frozen=True, slots=True)

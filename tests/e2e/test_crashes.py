@@ -1,6 +1,7 @@
 """Nothing acknowledged is lost and nothing is applied twice, wherever a process is killed: kill -9 at each
 named crash point, on the process that passes it."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 
 from payouts.crash import POINTS
 from tests.support.lives import Lives, make_lives
-from tests.support.senders import Senders, check_applied_once, check_kept, wait_started
+from tests.support.senders import Senders, check_applied_once, check_kept, storable_ids, wait_started
 from tests.support.servers import RedisServer, SqlServer, wait_until
 from tests.support.stack import Stack, check_promises
 
@@ -26,6 +27,29 @@ def test_every_crash_point_is_tried_here() -> None:
 def on_mariadb(tmp_path: Path, mariadb: SqlServer, redis_server: RedisServer) -> Iterator[Stack]:
     with Stack(tmp_path, mariadb.new_database(), redis_server.url) as made:
         yield made
+
+
+def test_nobody_is_answered_before_the_commit(on_mariadb: Stack, mariadb: SqlServer) -> None:
+    lives = make_lives(20, seed=80)
+    to_store = storable_ids(lives.bodies)
+    on_mariadb.start("receiver")
+    assert set(on_mariadb.deliver(make_lives(5, seed=79).bodies)) == {200}
+
+    holder = mariadb.connect(on_mariadb.engine.url.database)
+    with holder.cursor() as cursor:
+        cursor.execute("LOCK TABLES inbox WRITE")
+        senders = Senders(on_mariadb, lives.bodies, 8, tries=40).start()
+        time.sleep(0.4)
+        assert senders.acknowledged & to_store == set()
+        on_mariadb.kill("receiver")
+        assert senders.acknowledged & to_store == set()
+        cursor.execute("UNLOCK TABLES")
+    holder.close()
+    on_mariadb.start("receiver")
+    senders.join()
+
+    assert senders.left_out == []
+    check_kept(on_mariadb, senders.acknowledged, lives.bodies)
 
 
 def wait_dead(stack: Stack, name: str) -> None:

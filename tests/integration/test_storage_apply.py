@@ -1,4 +1,4 @@
-"""Batches of events become payouts in one transaction, whatever one of them does, on every kind of database."""
+"""Batches of events become payouts, each in one transaction, whatever one of the events does."""
 
 import dataclasses
 import json

@@ -57,25 +57,31 @@ class Stack:
         return self
 
     def __exit__(self, *_: object) -> None:
+        for process in self.processes.values():
+            if process.poll() is None:
+                process.terminate()  # all at once: each takes about a second to end
         for name in list(self.processes):
-            self.stop(name)
+            self._end(name, None)
         self.engine.dispose()
 
     def start(self, *roles: str, **env: str) -> None:
         """Start `receiver`, `worker`, `scheduler`; a role may carry a name, as `worker:2`."""
         for name in roles:
             role = name.partition(":")[0]
-            module = ["webhooks"] if role == "receiver" else ["workers", role]
-            with self.log(name).open("ab") as log:
-                self.processes[name] = subprocess.Popen(
-                    [sys.executable, "-m", *module],
-                    env={**self.env, **env},
-                    stdout=log,
-                    stderr=log,
-                    cwd=self.folder,
-                )
+            self.launch(name, *(["webhooks"] if role == "receiver" else ["workers", role]), **env)
         if "receiver" in roles:
             wait_until(f"the receiver answers; it said: {self.said('receiver')}", self.is_serving)
+
+    def launch(self, name: str, *module: str, **env: str) -> None:
+        """Start `python -m` with `module` and its arguments, under `name`."""
+        with self.log(name).open("ab") as log:
+            self.processes[name] = subprocess.Popen(
+                [sys.executable, "-m", *module],
+                env={**self.env, **env},
+                stdout=log,
+                stderr=log,
+                cwd=self.folder,
+            )
 
     def log(self, name: str) -> Path:
         return self.folder / f"{name.replace(':', '-')}.log"
@@ -100,16 +106,18 @@ class Stack:
         """kill -9, and wait."""
         return self._end(name, signal.SIGKILL)
 
-    def _end(self, name: str, number: signal.Signals) -> int:
+    def _end(self, name: str, number: signal.Signals | None) -> int:
         process = self.processes.pop(name)
-        if process.poll() is None:
+        if number is not None and process.poll() is None:
             process.send_signal(number)
         try:
             return process.wait(30)
         except subprocess.TimeoutExpired:
             process.kill()
+            process.wait()
+            how = number.name if number else "SIGTERM"
             raise AssertionError(
-                f"{name} did not end within 30 s of {number.name}: {self.said(name)[-2000:]}"
+                f"{name} did not end within 30 s of {how}: {self.said(name)[-2000:]}"
             ) from None
 
     def post(self, body: bytes, client: httpx.Client | None = None, **headers: str) -> httpx.Response:

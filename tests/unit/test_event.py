@@ -160,9 +160,8 @@ def test_an_event_with_fields_of_any_kind_reads_within_the_columns_or_is_refused
 ) -> None:
     try:
         found = read_envelope(event(**changes))
-    except PayloadError as error:
-        assert str(error)
-        return
+    except PayloadError:
+        return  # that refusing is right for what it refuses is checked above, case by case
     limits = {"event_id": 255, "type": 128, "account": 64, "object_id": 255, "api_version": 64}
     for name, limit in limits.items():
         text = getattr(found, name)
