@@ -58,19 +58,24 @@ def measure(bed: Bed, rounds: int, events: int, rows: int) -> None:
 
 
 def compare_full(bed: Bed, events: int, rows: int) -> None:
-    """Both rates with an empty inbox, then with a full one."""
-    bed.fresh()
-    empty_ack = acknowledged_only(bed, 256)
-    bed.fresh()
-    empty_applied, _ = applied(bed, events, together=True)
+    """Both rates with an empty inbox, then with a full one; the best of two, for each is measured alone."""
+    empty = []
+    for _ in range(2):
+        bed.fresh()
+        empty.append((acknowledged_only(bed, 256), applied_on_top(bed, events)))
     bed.fresh()
     fill(bed, rows)
-    full_ack = acknowledged_only(bed, 256)
+    full = [(acknowledged_only(bed, 256), applied_on_top(bed, events)) for _ in range(2)]
+    for index, what in enumerate(("acknowledged/s", "applied/s")):
+        best, best_empty = (max(pair[index] for pair in pairs) for pairs in (full, empty))
+        row(f"{what} with {rows:,} rows", best, "empty inbox", best_empty, "≥ 0.9")
+
+
+def applied_on_top(bed: Bed, events: int) -> float:
+    """Events applied per second, with what the inbox holds already finished."""
     bed.redis.client.flushall()
     bed.run("UPDATE inbox SET status = 'applied' WHERE status = 'received'")
-    full_applied, _ = applied(bed, events, together=True)
-    row(f"acknowledged/s with {rows:,} rows", full_ack, "empty inbox", empty_ack, "≥ 0.9")
-    row(f"applied/s with {rows:,} rows", full_applied, "empty inbox", empty_applied, "≥ 0.9")
+    return applied(bed, events, together=True)[0]
 
 
 def row(what: str, measured: float, beside: str, other: float, goal: str) -> None:

@@ -4,7 +4,7 @@
 - `groups-of-one`: the same receiver, with one commit for every delivery
 - `commit-per-request`: the same endpoint, with a transaction and a message for every delivery, on twenty
   threads with a connection each: the database may then group what commits at the same time
-- `empty-actor`: the same broker and worker threads, with an actor that does nothing
+- `empty-actor`: the same broker, middleware and worker threads, with an actor that does nothing
 """
 
 import asyncio
@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import dramatiq
+from dramatiq.middleware import Retries
 from starlette.applications import Starlette
 from starlette.routing import Route
 
@@ -63,7 +64,7 @@ def serve_with(taker: Any, settings: Settings) -> None:
 
 
 def work_empty(settings: Settings) -> None:
-    broker = WakingRedisBroker(open_redis(settings, 5), settings.queue_namespace, middleware=[])
+    broker = WakingRedisBroker(open_redis(settings, 5), settings.queue_namespace, [Retries()])
 
     @dramatiq.actor(broker=broker, actor_name="empty", queue_name=EVENTS_QUEUE)
     def empty(_: int) -> None:

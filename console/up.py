@@ -4,7 +4,6 @@ import contextlib
 import signal
 import socket
 import sys
-import threading
 import time
 from pathlib import Path
 from typing import Annotated
@@ -17,6 +16,7 @@ from console.local_redis import redis_child, wait_for_redis
 from console.output import out
 from console.supervisor import Child, Supervisor
 from payouts.errors import PayoutsError
+from payouts.stopping import StopSignal
 
 WEBHOOK_PATH = "/api/webhooks/stripe"
 SERVING_WITHIN_S = 20.0
@@ -35,7 +35,7 @@ def up(
         if port and not is_free(port):
             raise PayoutsError(f"port {port} is taken: choose another with --port (0 takes any free one)")
         port = port or free_port()
-        stop = _stop_on_signals()
+        stop = StopSignal((signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
         feed = Feed(out())
         supervisor = Supervisor(feed.line)
         try:
@@ -107,10 +107,3 @@ def _welcome(folder: DataDir, url: str) -> None:
     ):
         screen.print(line, style="dim", soft_wrap=True)
     screen.print("Ctrl-C stops everything; the next start goes on where it was.\n", style="dim")
-
-
-def _stop_on_signals() -> threading.Event:
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: stop.set())
-    return stop

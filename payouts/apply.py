@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DBAPIError
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from payouts.batch import Batch, BatchResult, Rules
@@ -31,7 +30,8 @@ class Applier:
         """Apply the open and due events among `ids`. Raises what a lost database raises."""
         try:
             return self.in_one_transaction(lambda connection: self._run(connection, ids))
-        except DBAPIError as error:
+        except Exception as error:
+            # The server's refusal or the driver's own: SQLite's raises OverflowError for a large number.
             if is_unavailable(error):
                 raise
             return self._cut(ids, error)
@@ -51,7 +51,7 @@ class Applier:
         items = inbox.lock_open(connection, ids, self.rules.clock())
         return Batch(self.rules, connection).run(items)
 
-    def _cut(self, ids: Sequence[int], error: DBAPIError) -> BatchResult:
+    def _cut(self, ids: Sequence[int], error: Exception) -> BatchResult:
         if len(ids) == 1:
             return self.in_one_transaction(lambda connection: self._fail(connection, ids[0], error))
         middle = len(ids) // 2
@@ -59,7 +59,7 @@ class Applier:
         result.extend(self.apply(ids[middle:]))
         return result
 
-    def _fail(self, connection: Connection, inbox_id: int, error: DBAPIError) -> BatchResult:
+    def _fail(self, connection: Connection, inbox_id: int, error: Exception) -> BatchResult:
         item = inbox.lock_one(connection, inbox_id)
         return Batch(self.rules, connection).fail_one(item, error) if item else BatchResult()
 

@@ -23,6 +23,12 @@ class SpillRefusedError(PayoutsError):
     transient = True
 
 
+class RowIdTakenError(PayoutsError):
+    """A row id drawn here belongs to another row already; the unit of work draws again."""
+
+    transient = True
+
+
 class NotFoundError(PayoutsError):
     """What was asked for does not exist; the message names it."""
 

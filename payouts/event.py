@@ -13,6 +13,8 @@ from payouts.storage.tables import ACCOUNT_CHARS, API_VERSION_CHARS, ID_CHARS, P
 
 SNAPSHOT, THIN = "snapshot", "thin"
 THIN_OBJECT = "v2.core.event"
+_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""All that decoding raises, whatever the bytes."""
 
 
 class _ObjectId(msgspec.Struct):
@@ -62,7 +64,7 @@ def read_envelope(body: bytes) -> Envelope:
     """The envelope of an event body. Raises PayloadError, whatever the bytes, with a reason to show."""
     try:
         raw = _envelopes.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except _UNREADABLE as error:
         raise PayloadError(f"the body is not a Stripe event: {error}") from None
     if not _is_key(raw.id, ID_CHARS) or not raw.id.startswith("evt_"):
         raise PayloadError("the body is not a Stripe event: its id does not read as evt_…")
@@ -164,7 +166,7 @@ def read_payout(payload: bytes) -> PayoutObject:
     """The payout inside a `payout.*` event. Raises PayloadError."""
     try:
         return _checked(_payout_events.decode(payload).data.object)
-    except msgspec.MsgspecError as error:
+    except _UNREADABLE as error:
         raise PayloadError(f"the event's data.object does not read as a payout: {error}") from None
 
 
@@ -172,7 +174,7 @@ def read_payout_object(body: bytes) -> PayoutObject:
     """A payout as fetched from Stripe's API. Raises PayloadError."""
     try:
         return _checked(_payout_objects.decode(body))
-    except msgspec.MsgspecError as error:
+    except _UNREADABLE as error:
         raise PayloadError(f"Stripe's answer does not read as a payout: {error}") from None
 
 
@@ -180,7 +182,7 @@ def read_related(payload: bytes) -> RelatedObject | None:
     """What a thin event is about; None where it is about nothing. Raises PayloadError."""
     try:
         return _thin_events.decode(payload).related_object
-    except msgspec.MsgspecError as error:
+    except _UNREADABLE as error:
         raise PayloadError(f"the thin event does not read: {error}") from None
 
 
@@ -198,6 +200,7 @@ def _checked(payout: PayoutObject) -> PayoutObject:
         raise PayloadError("the payout's id does not read as po_…")
     if len(payout.currency) != 3 or not payout.currency.isascii() or not payout.currency.isalpha():
         raise PayloadError(f"the payout's currency {payout.currency[:10]!r} is not a three-letter code")
-    if abs(payout.amount) >= 2**62:
-        raise PayloadError("the payout's amount is out of range")
+    for name in ("amount", "arrival_date", "created"):
+        if abs(getattr(payout, name) or 0) >= 2**62:
+            raise PayloadError(f"the payout's {name} is out of range")
     return payout

@@ -1,6 +1,8 @@
 """Serves the receiver with uvicorn, with every limit named."""
 
 import asyncio
+import signal
+import sys
 from typing import Any
 
 import uvicorn
@@ -71,4 +73,7 @@ def serve(app: Starlette, settings: Settings) -> None:
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=DRAIN_WITHIN_S,
     )
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # uvicorn raises the signal that stopped it once more when all is done: the end, not a failure.
+        signal.signal(number, lambda *_: sys.exit(0))
     uvicorn.Server(config).run()

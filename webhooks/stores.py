@@ -40,7 +40,7 @@ class Stores:
         self._hint = hint
         self._log = get_logger()
         self.database = Breaker("database", self._ping_database, self.drain)
-        self.redis = Breaker("redis", client.ping, lambda: None)
+        self.redis = Breaker("redis", client.ping, self.drain)
 
     def write(self, events: Sequence[NewEvent]) -> Refused:
         """Return once `events` are durable, with those that the database refused (as a rule none).
@@ -67,8 +67,8 @@ class Stores:
 
     def drain(self) -> None:
         """Move spilled events into the inbox and hint at them."""
-        if self.redis.is_open:
-            return
+        if self.redis.is_open or self.database.is_open:
+            return  # the other one's return comes here again
         ids = self._spill.drain(self._engine, self._make_id)
         if ids:
             self._hint(ids)

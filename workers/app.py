@@ -1,8 +1,5 @@
 """The composition of a worker and of the scheduler, and how each runs until it is told to stop."""
 
-import signal
-import threading
-
 from dramatiq import Worker, set_broker
 from dramatiq.middleware import Retries
 
@@ -11,6 +8,7 @@ from payouts.clock import now_ms
 from payouts.ids import IdMaker
 from payouts.logs import get_logger
 from payouts.settings import Settings
+from payouts.stopping import StopSignal
 from payouts.storage.migrate import require_current
 from payouts.storage.spill import Spill
 from workers.actors import Actors
@@ -32,7 +30,7 @@ def run_worker(settings: Settings) -> None:
     messages = Messages(client, settings.queue_namespace)
     Actors(parts, messages, settings.apply_batch_max, settings.log_events).declare(broker)
     worker = Worker(broker, worker_threads=settings.worker_threads)
-    stop = _stop_on_signals()
+    stop = StopSignal()
     worker.start()
     get_logger().info("worker.started", threads=settings.worker_threads, livemode=settings.livemode)
     stop.wait()
@@ -56,7 +54,7 @@ def run_scheduler(settings: Settings) -> None:
         if ids:
             messages.apply(ids)
 
-    stop = _stop_on_signals()
+    stop = StopSignal()
     get_logger().info("scheduler.started", sweep_every_s=settings.sweep_interval_s)
     run_jobs(
         [
@@ -67,10 +65,3 @@ def run_scheduler(settings: Settings) -> None:
     )
     engine.dispose()
     get_logger().info("scheduler.stopped")
-
-
-def _stop_on_signals() -> threading.Event:
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    return stop

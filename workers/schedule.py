@@ -1,11 +1,19 @@
 """The scheduler: jobs at their intervals, one after the other, each safe to run anywhere and twice."""
 
-import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from payouts.logs import get_logger
+
+
+class Waits(Protocol):
+    """What tells the scheduler to stop."""
+
+    def wait(self, timeout: float, /) -> bool:
+        """Wait for so many seconds at the most; whether to stop."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,11 +25,11 @@ class Job:
     run: Callable[[], object]
 
 
-def run_jobs(jobs: Sequence[Job], stop: threading.Event) -> None:
+def run_jobs(jobs: Sequence[Job], stop: Waits) -> None:
     """Run `jobs` until `stop` is set. A job that fails is logged and comes again at its next turn."""
     log = get_logger()
     due = dict.fromkeys(range(len(jobs)), time.monotonic())
-    while not stop.is_set():
+    while True:
         index = min(due, key=lambda at: due[at])
         if stop.wait(max(0.0, due[index] - time.monotonic())):
             return

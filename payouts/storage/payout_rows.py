@@ -1,12 +1,14 @@
 """Payouts, their transitions and their outbox rows: read under lock, written in sets."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, Row, select
 
+from payouts.errors import RowIdTakenError
 from payouts.machine import PAYOUT_COLUMNS, Payout, Transition
 from payouts.states import DOMAIN_EVENT, PayoutStatus
 from payouts.storage.bulk import insert_rows, update_rows
@@ -28,6 +30,7 @@ _FIXED = frozenset(
     }
 )
 _CHANGING = tuple(name for name in PAYOUT_COLUMNS if name not in _FIXED)
+_values = attrgetter(*PAYOUT_COLUMNS)
 _STATUS_AT = PAYOUT_COLUMNS.index("status")
 
 
@@ -48,12 +51,12 @@ def lock_payouts(connection: Connection, stripe_ids: Iterable[str]) -> dict[str,
 def insert_payouts(connection: Connection, new: Sequence[Payout]) -> None:
     """Insert payouts seen for the first time. IntegrityError where somebody else was faster."""
     ordered = sorted(new, key=lambda payout: payout.stripe_id)
-    insert_rows(connection, payouts, PAYOUT_COLUMNS, [astuple(payout) for payout in ordered])
+    insert_rows(connection, payouts, PAYOUT_COLUMNS, [_values(payout) for payout in ordered])
 
 
 def update_payouts(connection: Connection, changed: Sequence[Payout]) -> None:
     """Write back payouts that this transaction has locked."""
-    rows = [astuple(payout) for payout in changed]
+    rows = [_values(payout) for payout in changed]
     update_rows(connection, payouts, PAYOUT_COLUMNS, rows, changing=_CHANGING)
 
 
@@ -134,7 +137,14 @@ def insert_notices(connection: Connection, notices: Sequence[Notice]) -> None:
         )
         for notice in notices
     ]
-    insert_rows(connection, outbox, columns, values, skip="dedupe_key")
+    if insert_rows(connection, outbox, columns, values, skip="dedupe_key") == len(notices):
+        return
+    keys = {notice.dedupe_key for notice in notices}
+    stored = connection.scalars(select(outbox.c.dedupe_key).where(outbox.c.dedupe_key.in_(keys)))
+    missing = keys - set(stored)
+    if missing:
+        # Left out although their name is new: another process drew the same row id.
+        raise RowIdTakenError(f"row ids for outbox rows {sorted(missing)[:3]} are taken")
 
 
 def _body(notice: Notice) -> str:

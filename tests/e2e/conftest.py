@@ -34,3 +34,17 @@ def breakable(tmp_path: Path, breakable_mariadb: SqlServer, own_redis: RedisServ
     """The service on a MariaDB and a Redis that may be broken; nothing started yet."""
     with Stack(tmp_path, breakable_mariadb.new_database(), own_redis.url) as made:
         yield made
+
+
+@pytest.fixture
+def sqlite_stack(tmp_path: Path, redis_server: RedisServer) -> Iterator[Stack]:
+    """The service on SQLite, where the kind of database makes no difference; nothing started yet."""
+    with Stack(tmp_path, f"sqlite:///{tmp_path / 'payouts.db'}", redis_server.url) as made:
+        yield made
+
+
+@pytest.fixture
+def mariadb_stack(tmp_path: Path, mariadb: SqlServer, redis_server: RedisServer) -> Iterator[Stack]:
+    """The service on MariaDB, where the kind of database makes the difference; nothing started yet."""
+    with Stack(tmp_path, mariadb.new_database(), redis_server.url) as made:
+        yield made

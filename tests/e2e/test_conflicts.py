@@ -47,19 +47,19 @@ def deliver_conflict(stack: Stack, first: str, then: str) -> None:
             wait_status(stack, "evt_0", "applied")
 
 
-def test_without_a_key_the_conflict_waits_and_says_for_what(stack: Stack) -> None:
-    stack.start("receiver", "worker", "scheduler")
+def test_without_a_key_the_conflict_waits_and_says_for_what(sqlite_stack: Stack) -> None:
+    sqlite_stack.start("receiver", "worker", "scheduler")
 
-    deliver_conflict(stack, "failed", "canceled")
+    deliver_conflict(sqlite_stack, "failed", "canceled")
     wait_until(
         "the event says what it waits for",
-        lambda: "STRIPE_API_KEY" in (getattr(event_row(stack, "evt_1"), "reason", None) or ""),
+        lambda: "STRIPE_API_KEY" in (getattr(event_row(sqlite_stack, "evt_1"), "reason", None) or ""),
     )
 
-    row = event_row(stack, "evt_1")
+    row = event_row(sqlite_stack, "evt_1")
     assert (row.status, row.attempts) == ("deferred", 0)
-    assert stack.count("SELECT COUNT(*) FROM inbox_attempts") == 0
-    assert stack.payouts()["po_1"]["status"] == "failed"
+    assert sqlite_stack.count("SELECT COUNT(*) FROM inbox_attempts") == 0
+    assert sqlite_stack.payouts()["po_1"]["status"] == "failed"
 
 
 @pytest.mark.parametrize(("first", "then"), [("failed", "canceled"), ("canceled", "failed")])
@@ -78,60 +78,68 @@ def test_a_conflict_ends_as_stripe_says(stack: Stack, fake: FakeStripe, first: s
     assert [tuple(step) for step in steps] == [(None, first), (first, then)]
 
 
-def test_a_conflict_that_stripe_does_not_confirm_changes_nothing(stack: Stack, fake: FakeStripe) -> None:
+def test_a_conflict_that_stripe_does_not_confirm_changes_nothing(
+    sqlite_stack: Stack, fake: FakeStripe
+) -> None:
     fake.payouts["po_1"] = payout_object("po_1", "failed")
-    stack.start("receiver", "scheduler")
-    stack.start("worker", **fake.settings)
+    sqlite_stack.start("receiver", "scheduler")
+    sqlite_stack.start("worker", **fake.settings)
 
-    deliver_conflict(stack, "failed", "canceled")
-    row = wait_status(stack, "evt_1", "ignored")
+    deliver_conflict(sqlite_stack, "failed", "canceled")
+    row = wait_status(sqlite_stack, "evt_1", "ignored")
 
     assert row.reason == "already failed"
-    assert stack.payouts()["po_1"]["status"] == "failed"
-    assert stack.count("SELECT COUNT(*) FROM payout_transitions") == 1
-    assert alerts(stack) == ["conflict: canceled after failed; Stripe is asked which holds"]
+    assert sqlite_stack.payouts()["po_1"]["status"] == "failed"
+    assert sqlite_stack.count("SELECT COUNT(*) FROM payout_transitions") == 1
+    assert alerts(sqlite_stack) == ["conflict: canceled after failed; Stripe is asked which holds"]
 
 
-def test_a_stripe_that_fails_is_asked_again_and_the_attempt_counted(stack: Stack, fake: FakeStripe) -> None:
+def test_a_stripe_that_fails_is_asked_again_and_the_attempt_counted(
+    sqlite_stack: Stack, fake: FakeStripe
+) -> None:
     fake.payouts["po_1"] = payout_object("po_1", "canceled")
     fake.faults = [500] * 3  # as many as one look-up waits out in place
-    stack.start("receiver", "scheduler")
-    stack.start("worker", **fake.settings)
+    sqlite_stack.start("receiver", "scheduler")
+    sqlite_stack.start("worker", **fake.settings)
 
-    deliver_conflict(stack, "failed", "canceled")
-    row = wait_status(stack, "evt_1", "applied", 40)
+    deliver_conflict(sqlite_stack, "failed", "canceled")
+    row = wait_status(sqlite_stack, "evt_1", "applied", 40)
 
     assert row.attempts == 1
-    attempts = stack.rows("SELECT attempt, error_class, error FROM inbox_attempts")
+    attempts = sqlite_stack.rows("SELECT attempt, error_class, error FROM inbox_attempts")
     assert [(one.attempt, one.error_class) for one in attempts] == [(1, "GatewayError")]
     assert "500" in attempts[0].error
-    assert stack.payouts()["po_1"]["status"] == "canceled"
+    assert sqlite_stack.payouts()["po_1"]["status"] == "canceled"
 
 
-def test_a_payout_that_stripe_does_not_know_makes_the_event_dead(stack: Stack, fake: FakeStripe) -> None:
-    stack.start("receiver", "scheduler")
-    stack.start("worker", **fake.settings)
+def test_a_payout_that_stripe_does_not_know_makes_the_event_dead(
+    sqlite_stack: Stack, fake: FakeStripe
+) -> None:
+    sqlite_stack.start("receiver", "scheduler")
+    sqlite_stack.start("worker", **fake.settings)
 
-    deliver_conflict(stack, "failed", "canceled")
-    row = wait_status(stack, "evt_1", "dead")
+    deliver_conflict(sqlite_stack, "failed", "canceled")
+    row = wait_status(sqlite_stack, "evt_1", "dead")
 
     assert "resource_missing" in row.last_error
     assert "No such payout" in row.last_error
     assert row.attempts == 1
-    assert stack.payouts()["po_1"]["status"] == "failed"
+    assert sqlite_stack.payouts()["po_1"]["status"] == "failed"
 
 
-def test_a_refused_key_holds_the_event_up_without_counting_an_attempt(stack: Stack, fake: FakeStripe) -> None:
-    stack.start("receiver", "scheduler")
-    stack.start("worker", **{**fake.settings, "STRIPE_API_KEY": "sk_test_other"})
+def test_a_refused_key_holds_the_event_up_without_counting_an_attempt(
+    sqlite_stack: Stack, fake: FakeStripe
+) -> None:
+    sqlite_stack.start("receiver", "scheduler")
+    sqlite_stack.start("worker", **{**fake.settings, "STRIPE_API_KEY": "sk_test_other"})
 
-    deliver_conflict(stack, "failed", "canceled")
+    deliver_conflict(sqlite_stack, "failed", "canceled")
     wait_until(
         "the event says what it waits for",
-        lambda: "check STRIPE_API_KEY" in (getattr(event_row(stack, "evt_1"), "reason", None) or ""),
+        lambda: "check STRIPE_API_KEY" in (getattr(event_row(sqlite_stack, "evt_1"), "reason", None) or ""),
     )
 
-    row = event_row(stack, "evt_1")
+    row = event_row(sqlite_stack, "evt_1")
     assert (row.status, row.attempts) == ("deferred", 0)
 
 
@@ -149,15 +157,15 @@ def thin_event(event_id: str, payout_id: str) -> bytes:
     ).encode()
 
 
-def test_a_thin_event_is_fetched(stack: Stack, fake: FakeStripe) -> None:
+def test_a_thin_event_is_fetched(sqlite_stack: Stack, fake: FakeStripe) -> None:
     fake.payouts["po_9"] = payout_object("po_9", "paid")
-    stack.start("receiver", "scheduler")
-    stack.start("worker", **fake.settings)
+    sqlite_stack.start("receiver", "scheduler")
+    sqlite_stack.start("worker", **fake.settings)
 
-    assert stack.post(thin_event("evt_thin", "po_9")).status_code == 200
-    wait_status(stack, "evt_thin", "applied")
+    assert sqlite_stack.post(thin_event("evt_thin", "po_9")).status_code == 200
+    wait_status(sqlite_stack, "evt_thin", "applied")
 
-    assert stack.payouts()["po_9"] == {
+    assert sqlite_stack.payouts()["po_9"] == {
         "status": "paid",
         "amount_minor": 12_345,
         "currency": "eur",

@@ -2,8 +2,6 @@
 named crash point, on the process that passes it."""
 
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -23,33 +21,27 @@ def test_every_crash_point_is_tried_here() -> None:
     assert {*RECEIVER_POINTS, *WORKER_POINTS, *OTHER_POINTS} == POINTS
 
 
-@pytest.fixture
-def on_mariadb(tmp_path: Path, mariadb: SqlServer, redis_server: RedisServer) -> Iterator[Stack]:
-    with Stack(tmp_path, mariadb.new_database(), redis_server.url) as made:
-        yield made
-
-
-def test_nobody_is_answered_before_the_commit(on_mariadb: Stack, mariadb: SqlServer) -> None:
+def test_nobody_is_answered_before_the_commit(mariadb_stack: Stack, mariadb: SqlServer) -> None:
     lives = make_lives(20, seed=80)
     to_store = storable_ids(lives.bodies)
-    on_mariadb.start("receiver")
-    assert set(on_mariadb.deliver(make_lives(5, seed=79).bodies)) == {200}
+    mariadb_stack.start("receiver")
+    assert set(mariadb_stack.deliver(make_lives(5, seed=79).bodies)) == {200}
 
-    holder = mariadb.connect(on_mariadb.engine.url.database)
+    holder = mariadb.connect(mariadb_stack.engine.url.database)
     with holder.cursor() as cursor:
         cursor.execute("LOCK TABLES inbox WRITE")
-        senders = Senders(on_mariadb, lives.bodies, 8, tries=40).start()
+        senders = Senders(mariadb_stack, lives.bodies, 8, tries=40).start()
         time.sleep(0.4)
         assert senders.acknowledged & to_store == set()
-        on_mariadb.kill("receiver")
+        mariadb_stack.kill("receiver")
         assert senders.acknowledged & to_store == set()
         cursor.execute("UNLOCK TABLES")
     holder.close()
-    on_mariadb.start("receiver")
+    mariadb_stack.start("receiver")
     senders.join()
 
     assert senders.left_out == []
-    check_kept(on_mariadb, senders.acknowledged, lives.bodies)
+    check_kept(mariadb_stack, senders.acknowledged, lives.bodies)
 
 
 def wait_dead(stack: Stack, name: str) -> None:
@@ -66,19 +58,19 @@ def check_end(stack: Stack, lives: Lives, senders: Senders) -> None:
 
 
 @pytest.mark.parametrize("point", RECEIVER_POINTS)
-def test_a_receiver_killed_at_a_commit_keeps_what_it_acknowledged(on_mariadb: Stack, point: str) -> None:
+def test_a_receiver_killed_at_a_commit_keeps_what_it_acknowledged(mariadb_stack: Stack, point: str) -> None:
     lives = make_lives(80, seed=81)
-    on_mariadb.start("receiver", CRASH_AT=f"{point}:5")
-    on_mariadb.start("worker", "scheduler")
+    mariadb_stack.start("receiver", CRASH_AT=f"{point}:5")
+    mariadb_stack.start("worker", "scheduler")
 
-    senders = Senders(on_mariadb, lives.bodies, 8, tries=40).start()
-    wait_dead(on_mariadb, "receiver")
+    senders = Senders(mariadb_stack, lives.bodies, 8, tries=40).start()
+    wait_dead(mariadb_stack, "receiver")
     acknowledged_before = senders.acknowledged
-    on_mariadb.start("receiver")
+    mariadb_stack.start("receiver")
     senders.join()
 
     assert acknowledged_before, "it died before it acknowledged anything: the test proves too little"
-    check_end(on_mariadb, lives, senders)
+    check_end(mariadb_stack, lives, senders)
 
 
 @pytest.mark.parametrize("point", WORKER_POINTS)
@@ -96,19 +88,19 @@ def test_a_worker_killed_at_a_commit_applies_each_event_once(stack: Stack, point
 
 
 def test_a_scheduler_killed_before_it_sends_leaves_the_work_to_the_next(
-    on_mariadb: Stack, redis_server: RedisServer
+    mariadb_stack: Stack, redis_server: RedisServer
 ) -> None:
     lives = make_lives(60, seed=83)
-    on_mariadb.start("receiver")
-    senders = Senders(on_mariadb, lives.bodies, 8).start().join()
+    mariadb_stack.start("receiver")
+    senders = Senders(mariadb_stack, lives.bodies, 8).start().join()
     redis_server.client.flushall()  # every hint is gone, so that the sweeper alone can find the rows
 
-    on_mariadb.start("worker")
-    on_mariadb.start("scheduler", CRASH_AT="sweep.before_send:6")
-    wait_dead(on_mariadb, "scheduler")
-    on_mariadb.start("scheduler")
+    mariadb_stack.start("worker")
+    mariadb_stack.start("scheduler", CRASH_AT="sweep.before_send:6")
+    wait_dead(mariadb_stack, "scheduler")
+    mariadb_stack.start("scheduler")
 
-    check_end(on_mariadb, lives, senders)
+    check_end(mariadb_stack, lives, senders)
 
 
 def test_a_receiver_killed_after_it_spilled_lost_and_doubled_nothing(

@@ -5,8 +5,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tests.support.lives import Lives, event_body, make_lives, payout_object
 from tests.support.senders import check_applied_once
 from tests.support.servers import wait_until
@@ -56,30 +54,19 @@ def with_payout(**fields: Any) -> bytes:
     return event_body("evt_poison", "paid", payout_object("po_poison", "paid") | fields)
 
 
-@pytest.mark.parametrize(
-    ("poison", "error_class", "said"),
-    [
-        (with_payout(amount="12.50"), "PayloadError", "data.object.amount"),
-        (with_payout(object="transfer"), "PayloadError", "transfer"),
-        (with_payout(status=None), "PayloadError", "status"),
-    ],
-    ids=["amount as text", "not a payout", "no status"],
-)
-def test_what_cannot_be_read_is_dead_at_once(
-    stack: Stack, poison: bytes, error_class: str, said: str
-) -> None:
-    lives = deliver_in_the_middle(stack, poison)
+def test_what_cannot_be_read_is_dead_at_once(stack: Stack) -> None:
+    lives = deliver_in_the_middle(stack, with_payout(amount="12.50"))
     stack.start("worker", "scheduler")
     wait_neighbours_applied(stack, lives)
     wait_until("the poison is dead", lambda: poisoned(stack).status == "dead")
 
     row = poisoned(stack)
-    assert said in row.last_error
+    assert "data.object.amount" in row.last_error
     assert row.attempts == 1
     assert json.loads(row.payload)["id"] == "evt_poison"
     (attempt,) = attempts(stack)
     assert (attempt.inbox_id, attempt.attempt) == (row.id, 1)
-    assert (attempt.error_class, attempt.error) == (error_class, row.last_error)
+    assert (attempt.error_class, attempt.error) == ("PayloadError", row.last_error)
     assert "Traceback" in attempt.traceback
     assert "po_poison" not in stack.payouts()
     check_applied_once(stack)
@@ -105,9 +92,8 @@ def test_what_fails_for_a_while_is_tried_again_with_growing_waits(stack: Stack) 
     assert poisoned(stack).attempts == 3
     found = attempts(stack)
     assert [row.attempt for row in found] == [1, 2, 3]
-    assert [row.error for row in found] == [
-        f"made to fail for po_poison, {left} to come" for left in (2, 1, 0)
-    ]
+    said = [f"made to fail for po_poison, {left} to come" for left in (2, 1, 0)]
+    assert [row.error for row in found] == said
     assert {row.error_class for row in found} == {"ConnectionError"}
     times = [*(row.at_ms for row in found), poisoned(stack).processed_at_ms]
     for number in range(3):

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -14,7 +15,7 @@ from payouts.event import read_envelope
 from payouts.ids import IdMaker
 from payouts.states import OPEN_EVENT_STATUSES, EventStatus
 from payouts.storage import inbox, migrate
-from payouts.storage.bulk import insert_rows, literal, upsert_rows
+from payouts.storage.bulk import insert_rows, literal, update_rows
 from payouts.storage.engine import build_engine, single_statement
 from payouts.storage.inbox import NewEvent, Overdue
 from tests.support.lives import event_body, payout_object
@@ -118,15 +119,25 @@ def test_texts_meant_to_break_a_statement_come_out_as_they_went_in(nasty: Engine
     assert round_trip(nasty, rows) == rows
 
 
-def test_an_update_in_bulk_writes_what_it_was_given(nasty: Engine) -> None:
-    first: list[Row] = [(at, b"before", "before") for at in range(len(NASTY))]
-    then: list[Row] = [(at, raw, raw.decode("latin-1")) for at, raw in enumerate(NASTY)]
+def test_an_update_in_bulk_writes_what_it_was_given_and_only_what_changes(nasty: Engine) -> None:
+    first: list[Row] = [(at, b"kept", "before") for at in range(len(NASTY))]
+    given: list[Row] = [(at, b"not this", raw.decode("latin-1")) for at, raw in enumerate(NASTY)]
 
-    def write(connection: Connection, *arguments: object) -> None:
+    def write(connection: Connection, *arguments: Any) -> None:
         insert_rows(connection, _nasty, ("id", "raw", "words"), first)
-        upsert_rows(connection, *arguments)
+        update_rows(connection, *arguments, changing=("words",))
 
-    assert round_trip(nasty, then, write) == then
+    assert round_trip(nasty, given, write) == [(at, b"kept", words) for at, _, words in given]
+
+
+def test_an_update_in_bulk_writes_bytes_as_they_are(nasty: Engine) -> None:
+    given: list[Row] = [(at, raw, None) for at, raw in enumerate(NASTY)]
+
+    def write(connection: Connection, *arguments: Any) -> None:
+        insert_rows(connection, _nasty, ("id", "raw", "words"), [(at, b"", None) for at in range(len(NASTY))])
+        update_rows(connection, *arguments, changing=("raw",))
+
+    assert round_trip(nasty, given, write) == given
 
 
 _texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)

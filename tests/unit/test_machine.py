@@ -47,7 +47,7 @@ def held(status: str | None, **more: Any) -> Payout:
 KIND = {Applied: "applied", Ignored: "ignored", Deferred: "deferred", Dead: "dead"}
 
 
-@pytest.mark.parametrize(("before", "after"), itertools.product(KNOWN, STATES))
+@pytest.mark.parametrize(("before", "after"), [*itertools.product(KNOWN, STATES)])
 def test_every_state_seen_in_every_state_does_what_the_model_says(before: str | None, after: str) -> None:
     decision = decide(held(before), seen(after), ACCOUNT)
     assert KIND[type(decision)] == model(before, after)
@@ -74,7 +74,7 @@ def test_a_first_sight_at_any_state_is_applied(after: str) -> None:
     assert (decision.transition.from_status, decision.transition.to_status) == (None, after)
 
 
-@pytest.mark.parametrize(("before", "after"), itertools.product(KNOWN, STATES))
+@pytest.mark.parametrize(("before", "after"), [*itertools.product(KNOWN, STATES)])
 def test_an_answer_of_stripes_settles_a_conflict_and_changes_no_other_decision(
     before: str | None, after: str
 ) -> None:
@@ -89,7 +89,7 @@ def test_an_answer_of_stripes_settles_a_conflict_and_changes_no_other_decision(
 
 
 @pytest.mark.parametrize("confirmed", [False, True])
-@pytest.mark.parametrize(("before", "after"), itertools.product(STATES, STATES))
+@pytest.mark.parametrize(("before", "after"), [*itertools.product(STATES, STATES)])
 @pytest.mark.parametrize(
     ("change", "account", "said"),
     [
@@ -194,8 +194,8 @@ def test_values_longer_than_their_columns_are_cut_to_fit() -> None:
     long = "é" * 2000
     whole = seen(
         "failed",
-        **{name: long for name in ("failure_code", "failure_message", "method", "reconciliation_status")},
-        **{name: long for name in ("destination", "balance_transaction", "original_payout")},
+        **dict.fromkeys(("failure_code", "failure_message", "method", "reconciliation_status"), long),
+        **dict.fromkeys(("destination", "balance_transaction", "original_payout"), long),
         trace_id={"status": "supported", "value": long},
     )
     decision = decide(None, whole, ACCOUNT)

@@ -35,7 +35,7 @@ def diagrams() -> list[dict[Arrow, str]]:
 
 def table(heading: str) -> list[list[str]]:
     """The rows of the table with this header, without the marks of code."""
-    head, rule, *rows = PAGE[PAGE.index(heading) :].split("\n\n")[0].splitlines()
+    _, rule, *rows = PAGE[PAGE.index(heading) :].split("\n\n")[0].splitlines()
     assert set(rule) <= set("|-")
     return [[cell.strip().replace("`", "") for cell in row.strip("|").split("|")] for row in rows]
 

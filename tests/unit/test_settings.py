@@ -1,0 +1,129 @@
+"""Settings: wrong ones are named in one plain line, and no secret shows."""
+
+import traceback
+
+import pytest
+
+from payouts.bootstrap import open_engine, open_redis
+from payouts.errors import SettingsError
+from payouts.settings import Settings, load_settings
+
+HIDDEN = "never_shown_1"
+GOOD = {"DATABASE_URL": "sqlite:////tmp/never.db", "REDIS_URL": "redis://127.0.0.1:1/0"}
+
+
+@pytest.fixture(autouse=True)
+def _only_what_the_test_sets(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    for name, value in GOOD.items():
+        monkeypatch.setenv(name, value)
+
+
+def test_two_addresses_are_enough() -> None:
+    settings = load_settings()
+    assert settings.database_url.get_secret_value() == GOOD["DATABASE_URL"]
+    assert settings.livemode is False
+
+
+@pytest.mark.parametrize("name", ["DATABASE_URL", "REDIS_URL"])
+def test_a_missing_address_is_named(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(name)
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+    assert str(caught.value) == f"{name} is not set"
+
+
+def test_several_faults_are_all_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DATABASE_URL")
+    monkeypatch.setenv("RECEIVER_PORT", "many")
+    with pytest.raises(SettingsError, match=r"DATABASE_URL is not set; RECEIVER_PORT: ") as caught:
+        load_settings()
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DATABASE_URL", ""),
+        ("REDIS_URL", ""),
+        ("RECEIVER_PORT", "65536"),
+        ("RECEIVER_PORT", HIDDEN),
+        ("DATABASE_TIMEOUT_S", "0"),
+        ("RECEIVER_STORE_TIMEOUT_S", "1.5"),
+        ("STRIPE_LIVEMODE", HIDDEN),
+        ("REDIS_SPILL", HIDDEN),
+        ("LOG_LEVEL", HIDDEN),
+        ("APPLY_BATCH_MAX", "2001"),
+        ("EVENT_MAX_ATTEMPTS", "0"),
+        ("STRIPE_WEBHOOK_SECRET", f"whsec_{HIDDEN},"),
+        ("STRIPE_WEBHOOK_SECRET", f",whsec_{HIDDEN}"),
+        ("STRIPE_WEBHOOK_SECRET", " "),
+        ("STRIPE_CONNECT_WEBHOOK_SECRET", f"whsec_{HIDDEN}, ,whsec_b"),
+    ],
+)
+def test_a_wrong_value_is_one_plain_line_with_its_name_and_without_itself(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+    assert str(caught.value).startswith(name)
+    assert "\n" not in str(caught.value)
+    assert HIDDEN not in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.mark.parametrize("url", [f"mysql//me:{HIDDEN}@host/name", f"postgresql://me:{HIDDEN}@host/name"])
+def test_an_address_of_no_database_is_named_and_not_shown(url: str) -> None:
+    with pytest.raises(SettingsError, match="DATABASE_URL") as caught:
+        open_engine(load_settings(database_url=url))
+    assert HIDDEN not in "".join(traceback.format_exception(caught.value))
+
+
+def test_an_address_of_no_redis_is_named_and_not_shown() -> None:
+    with pytest.raises(SettingsError, match="REDIS_URL") as caught:
+        open_redis(load_settings(redis_url=f"http://me:{HIDDEN}@host"), 1)
+    assert HIDDEN not in "".join(traceback.format_exception(caught.value))
+
+
+def test_engines_and_clients_do_not_show_passwords() -> None:
+    settings = load_settings(
+        database_url=f"mysql://me:{HIDDEN}@127.0.0.1/name", redis_url=f"redis://:{HIDDEN}@127.0.0.1:1/0"
+    )
+    engine, client = open_engine(settings), open_redis(settings, 1)
+    assert "127.0.0.1" in repr(engine) + repr(client)
+    assert HIDDEN not in repr(engine) + str(engine.url) + repr(client) + repr(settings) + str(settings)
+
+
+def test_lists_of_secrets_are_cut_at_commas_and_trimmed() -> None:
+    settings = load_settings(
+        stripe_webhook_secret="whsec_a, whsec_b", stripe_connect_webhook_secret="whsec_c"
+    )
+    assert settings.platform_secrets == ["whsec_a", "whsec_b"]
+    assert settings.connect_secrets == ["whsec_c"]
+    assert load_settings().platform_secrets == []
+
+
+@pytest.mark.parametrize(
+    ("mode", "key", "expected"),
+    [
+        ("", "", False),
+        ("", "sk_test_1", False),
+        ("", "rk_test_1", False),
+        ("", "sk_live_1", True),
+        ("", "rk_live_1", True),
+        ("true", "sk_test_1", True),
+        ("false", "sk_live_1", False),
+    ],
+)
+def test_the_mode_is_what_is_set_else_what_the_key_says_else_test(
+    mode: str, key: str, expected: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STRIPE_LIVEMODE", mode)
+    monkeypatch.setenv("STRIPE_API_KEY", key)
+    assert load_settings().livemode is expected
+
+
+def test_settings_cannot_be_changed_afterwards() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        load_settings().worker_threads = 5
