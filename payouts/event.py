@@ -63,6 +63,8 @@ _envelopes = msgspec.json.Decoder(_Envelope)
 def read_envelope(body: bytes) -> Envelope:
     """The envelope of an event body. Raises PayloadError, whatever the bytes, with a reason to show."""
     try:
+        if not body.isascii():
+            body.decode()  # the decoder does not look into what it skips
         raw = _envelopes.decode(body)
     except _UNREADABLE as error:
         raise PayloadError(f"the body is not a Stripe event: {error}") from None

@@ -70,6 +70,8 @@ class SdkGateway:
             return retrying(call)
         except self._stripe.StripeError as error:
             raise gateway_error(self._stripe, error) from None
+        except ValueError as error:  # the SDK's own reading of bytes that are not text
+            raise GatewayError(f"Stripe's answer does not read: {error}", transient=True) from None
 
     def _is_passing(self, error: BaseException) -> bool:
         stripe = self._stripe

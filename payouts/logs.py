@@ -3,7 +3,7 @@
 import logging
 import re
 import sys
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable
 from typing import Any
 
 import structlog
@@ -18,11 +18,9 @@ def redact(text: str) -> str:
     return _SECRET.sub(lambda m: f"{m.group(1)}***" if m.group(1) else f"{m.group(2)}:***@", text)
 
 
-def _redact_values(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    for key, value in event.items():
-        if isinstance(value, str):
-            event[key] = redact(value)
-    return event
+def _redact_line(_: Any, __: str, line: str) -> str:
+    # On the finished line: nothing inside of a list, a mapping or an exception escapes it.
+    return redact(line)
 
 
 def configure_logging(level: str, style: str) -> None:
@@ -41,9 +39,9 @@ def configure_logging(level: str, style: str) -> None:
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    tail: list[Any] = [structlog.processors.format_exc_info, _redact_values]
+    tail: list[Any] = [structlog.processors.format_exc_info, renderer, _redact_line]
     structlog.configure(
-        processors=[*shared, *tail, renderer],
+        processors=[*shared, *tail],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
         logger_factory=structlog.WriteLoggerFactory(file=sys.stdout),
         cache_logger_on_first_use=True,
@@ -53,7 +51,6 @@ def configure_logging(level: str, style: str) -> None:
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
             *tail,
-            renderer,
         ],
     )
     handler = logging.StreamHandler(sys.stdout)

@@ -19,6 +19,8 @@ FLUSH_MAX_BYTES = 4 * 1024 * 1024
 ANSWER_WITHIN_S = 2.5
 """No delivery waits longer than this for its group, whatever a store does. Stripe keeps what gets a 503."""
 
+_STUCK = "the stores did not answer in time"
+
 Write = Callable[[Sequence[NewEvent]], Mapping[int, PayoutsError]]
 """Makes events durable; returns those refused by delivery id, or raises for all of them."""
 Waiter = tuple[NewEvent, asyncio.Future[None]]
@@ -40,13 +42,15 @@ class Intake:
     _waiting: list[Waiter] = field(default_factory=list)
     _waiting_bytes: int = 0
     _flushing: bool = False
-    _closed: bool = False
+    _stuck: bool = False
     _thread: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="intake"), repr=False
     )
 
     async def accept(self, event: NewEvent) -> None:
         """Return once `event` is durable. Raises OverloadedError, or what `write` raised for its group."""
+        if self._stuck:
+            raise StoreUnavailableError(_STUCK)
         size = len(event.payload)
         if len(self._waiting) >= self.max_waiting or self._waiting_bytes + size > self.max_waiting_bytes:
             raise OverloadedError(f"{len(self._waiting)} deliveries wait already")
@@ -100,6 +104,7 @@ class Intake:
         self, group: list[Waiter], refused: Mapping[int, BaseException], deadline: asyncio.TimerHandle
     ) -> None:
         deadline.cancel()
+        self._stuck = False
         self._start()
         for event, done in group:
             if done.done():
@@ -111,7 +116,10 @@ class Intake:
                 done.set_exception(error)
 
     def _give_up(self, group: list[Waiter]) -> None:
-        # Whether the group is durable will be known later; not telling anybody so is always safe.
-        for _, done in [*group, *self._waiting]:
+        # Whether the group is durable will be known later; not telling anybody so is always safe. Until
+        # then nobody else may begin to wait: there is no telling for how long.
+        self._stuck = True
+        waiting, self._waiting, self._waiting_bytes = self._waiting, [], 0
+        for _, done in [*group, *waiting]:
             if not done.done():
-                done.set_exception(StoreUnavailableError("the stores did not answer in time"))
+                done.set_exception(StoreUnavailableError(_STUCK))
