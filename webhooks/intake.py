@@ -119,7 +119,6 @@ class Intake:
         # Whether the group is durable will be known later; not telling anybody so is always safe. Until
         # then nobody else may begin to wait: there is no telling for how long.
         self._stuck = True
-        waiting, self._waiting, self._waiting_bytes = self._waiting, [], 0
-        for _, done in [*group, *waiting]:
+        for _, done in [*group, *self._waiting]:
             if not done.done():
                 done.set_exception(StoreUnavailableError(_STUCK))
