@@ -5,13 +5,16 @@ import json
 import os
 import secrets
 import socket
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
+from urllib.parse import quote
 
 from payouts.errors import PayoutsError
 
 DEFAULT = Path("data")
+CHILDREN_END_WITHIN_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +28,10 @@ class DataDir:
         return self._file.exists()
 
     def make(self) -> None:
-        """Make the folder and its secrets, unless they are there."""
-        self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        """Make the folder's secrets, unless they are there. Only under `lock`: they are made once."""
         if not self.is_made:
             kept = {
-                "webhook_secret": "whsec_" + secrets.token_urlsafe(24),
+                "webhook_secret": "whsec_" + secrets.token_hex(24),
                 "redis_password": secrets.token_hex(16),
             }
             self._write(self._file, {**kept, "redis_port": free_port()})
@@ -54,21 +56,30 @@ class DataDir:
         """The settings of the embedded default, as environment variables."""
         kept = self.read()
         return {
-            "DATABASE_URL": f"sqlite:///{self.path.resolve() / 'payouts.db'}",
+            # Quoted: a folder may be named with what means something in an address.
+            "DATABASE_URL": f"sqlite:///{quote(str(self.path.resolve() / 'payouts.db'))}",
             "REDIS_URL": f"redis://:{kept['redis_password']}@127.0.0.1:{kept['redis_port']}/0",
             "STRIPE_WEBHOOK_SECRET": kept["webhook_secret"],
         }
 
     def lock(self) -> IO[str]:
-        """Hold the folder for this process. Raises PayoutsError where another one holds it."""
-        held = (self.path / "lock").open("w")
-        try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            held.close()
-            raise PayoutsError(
-                f"another `payouts up` runs on {self.path}: stop it, or choose another --data"
-            ) from None
+        """Hold the folder, made if need be, for this process. PayoutsError where another one holds it."""
+        self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        held = _lock_file(self.path / "lock")
+        if held is None:
+            raise PayoutsError(f"another `payouts up` runs on {self.path}: stop it, or choose another --data")
+        return held
+
+    def lock_for_children(self) -> IO[str]:
+        """A lock that every child keeps while it lives, so that two runs never share a Redis's files.
+
+        Waits for children that outlive a parent killed by force. PayoutsError where they do not end.
+        """
+        deadline = time.monotonic() + CHILDREN_END_WITHIN_S
+        while (held := _lock_file(self.path / "children.lock")) is None:
+            if time.monotonic() > deadline:
+                raise PayoutsError(f"processes of an earlier `payouts up` on {self.path} still run: end them")
+            time.sleep(0.1)
         return held
 
     def set_address(self, url: str | None) -> None:
@@ -103,6 +114,16 @@ class DataDir:
         with os.fdopen(handle, "w") as file:
             json.dump(content, file, indent=1)
         part.replace(path)
+
+
+def _lock_file(path: Path) -> IO[str] | None:
+    file = path.open("w")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        return None
+    return file
 
 
 def free_port() -> int:

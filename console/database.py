@@ -6,23 +6,33 @@ import typer
 
 from console.context import DataOption, engine_of
 from console.output import out
+from payouts.errors import PayoutsError
+
+DIALECTS = ("mysql", "mariadb", "sqlite")
 
 app = typer.Typer(no_args_is_help=True, help="The database's schema.")
 
 
 @app.command("upgrade")
 def upgrade(
-    sql: Annotated[
-        str | None,
-        typer.Option(metavar="DIALECT", help="Only print the statements, for mysql, mariadb or sqlite."),
+    dialect: Annotated[
+        str | None, typer.Argument(metavar="[DIALECT]", help="With --sql: mysql, mariadb or sqlite.")
     ] = None,
+    sql: Annotated[
+        bool, typer.Option("--sql", help="Only print the statements, for DIALECT or the database set.")
+    ] = False,
     data: DataOption = None,
 ) -> None:
     """Bring the schema up to date. Safe when several containers start at once."""
     from payouts.storage import migrate
 
-    if sql is not None:
-        out().print(migrate.upgrade_sql(sql), markup=False, soft_wrap=True)
+    if dialect is not None and (not sql or dialect not in DIALECTS):
+        raise PayoutsError(f"{dialect!r} is not used here: `--sql` takes one of {', '.join(DIALECTS)}")
+    if sql:
+        if dialect is None:
+            with engine_of(data) as engine:
+                dialect = engine.dialect.name
+        out().print(migrate.upgrade_sql(dialect), markup=False, soft_wrap=True)
         return
     with engine_of(data) as engine:
         out().print(f"the database is at revision {migrate.upgrade(engine)}")

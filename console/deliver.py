@@ -3,6 +3,7 @@
 import asyncio
 import hmac
 import json
+import os
 import random
 import time
 from collections.abc import Iterator, Sequence
@@ -44,7 +45,7 @@ def deliver(
     secret: Annotated[
         str | None,
         typer.Option(
-            metavar="S", envvar="STRIPE_WEBHOOK_SECRET", show_envvar=True, help="Signs with this secret."
+            metavar="S", help="Signs with this; else the folder's, else STRIPE_WEBHOOK_SECRET's first."
         ),
     ] = None,
     times: Annotated[int, typer.Option(min=1, metavar="N", help="The whole file so many times.")] = 1,
@@ -134,14 +135,17 @@ def _report(answers: Answers, count: int, took_s: float) -> None:
 def _where(to: str | None, secret: str | None, data: Path | None) -> tuple[str, str]:
     """The address and the secret: as given, else those of the folder's `payouts up`."""
     folder = data_dir_of(data)
-    if to is None or data is not None:
+    own = folder is not None and (to is None or data is not None)
+    if to is None:
         if folder is None:
             raise PayoutsError(
                 "say where with --to, or name the folder of a running `payouts up` with --data"
             )
-        # The folder's own secret, even where the environment has another service's.
-        return to or folder.address(), folder.read()["webhook_secret"]
-    if not secret and folder is not None and folder.is_made:
+        to = folder.address()
+    if not secret and not own:
+        secret = os.environ.get("STRIPE_WEBHOOK_SECRET")
+    if not secret and folder is not None and (own or folder.is_made):
+        # Before the environment's, where the folder is meant: that may be another service's.
         secret = folder.read()["webhook_secret"]
     if not secret:
         raise PayoutsError(

@@ -12,7 +12,7 @@ from rich.text import Text
 from payouts.logs import redact
 
 LINES_PER_S = 25
-"""Of deliveries, and as many of outcomes."""
+"""Of deliveries, as many of outcomes, and as many of anything else."""
 _MARKS = {
     "event.received": ("←", "cyan"),
     "event.applied": ("✓", "green"),
@@ -32,7 +32,7 @@ class Feed:
         self._console = console
         self._guard = threading.Lock()
         self._second = 0
-        self._shown: Counter[bool] = Counter()
+        self._shown: Counter[str] = Counter()
         self._left_out: Counter[str] = Counter()
 
     def line(self, name: str, line: str) -> None:
@@ -46,7 +46,7 @@ class Feed:
         with self._guard:
             self._next_second()
             if not isinstance(said, dict):
-                self._print(Text(f"{name}: {redact(line)}"))
+                self._show("other", f"lines of {name}", f"{name}: {line}")
             elif said.get("event") in _MARKS:
                 self._event(said)
             elif said.get("event") not in _QUIET:
@@ -59,25 +59,34 @@ class Feed:
 
     def _event(self, said: dict[str, Any]) -> None:
         kind = said["event"]
+        short = kind.removeprefix("event.")
         incoming = kind == "event.received"
-        if self._shown[incoming] >= LINES_PER_S and kind != "event.dead":
-            self._left_out[kind.removeprefix("event.")] += 1
-            return
-        self._shown[incoming] += 1
         mark, style = _MARKS[kind]
-        lead = said.get("account", "") if incoming else kind.removeprefix("event.")
+        lead = said.get("account") or "" if incoming else short
         what = f"{lead}  {said.get('outcome') or said.get('detail') or ''}"
-        self._print(
-            Text(f"{mark} {said.get('event_id', ''):<30} {said.get('type', ''):<32} {what}", style=style)
-        )
+        text = f"{mark} {said.get('event_id') or '–':<30} {said.get('type') or '–':<32} {what}"
+        group = "dead" if kind == "event.dead" else "incoming" if incoming else "outcome"
+        self._show(group, short, text, style)
 
     def _other(self, name: str, said: dict[str, Any]) -> None:
         rest = {
             key: value for key, value in said.items() if key not in ("event", "level", "timestamp", "logger")
         }
+        if "exception" in rest:  # a whole traceback: its last line says what it was
+            rest["exception"] = str(rest["exception"]).strip().rpartition("\n")[2]
         details = "  ".join(f"{key}={value}" for key, value in rest.items())
         style = {"error": "red", "critical": "red", "warning": "yellow"}.get(said.get("level", ""), "dim")
-        self._print(Text(f"{name}: {said.get('event', '')}  {details}".strip(), style=style))
+        text = f"{name}: {said.get('event', '')}  {details}".strip()
+        self._show("other", f"{name}: {said.get('event', '')}", text, style)
+
+    def _show(self, group: str, kind: str, text: str, style: str = "") -> None:
+        if self._shown[group] >= LINES_PER_S:
+            self._left_out[kind] += 1
+            return
+        self._shown[group] += 1
+        # Whoever signs an event, or sends a request that is refused, must not steer the terminal.
+        plain = "".join(char if char.isprintable() else " " for char in redact(text))
+        self._print(Text(plain, style=style))
 
     def _next_second(self) -> None:
         now = int(time.monotonic())

@@ -47,8 +47,8 @@ def redis_child(folder: DataDir) -> Child:
     return Child("redis", [find_server(), "redis.conf"], dict(os.environ), folder=str(home))
 
 
-def wait_for_redis(url: str) -> None:
-    """Return once it answers. Raises PayoutsError where it does not in time."""
+def wait_for_redis(child: Child, url: str) -> None:
+    """Return once it answers. Raises PayoutsError where it ends, or does not answer in time."""
     import redis
 
     deadline = time.monotonic() + START_WITHIN_S
@@ -58,6 +58,10 @@ def wait_for_redis(url: str) -> None:
                 client.ping()
             return
         except redis.RedisError as error:
+            if child.process is not None and child.process.poll() is not None:
+                raise PayoutsError(
+                    f"the private Redis ended at once: {child.folder}/redis.log says why"
+                ) from None
             if time.monotonic() > deadline:
                 raise PayoutsError(
                     f"the private Redis did not answer within {START_WITHIN_S:.0f} s: {error}"

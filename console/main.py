@@ -8,7 +8,7 @@ import typer
 
 from console import database, deliver, events, payout_commands, up
 from console.context import DataOption, environment_of
-from console.output import err
+from console.output import be_lenient, err
 from payouts.errors import PayoutsError
 from payouts.logs import redact
 from payouts.version import VERSION
@@ -66,6 +66,7 @@ def _options(
 
 def main() -> None:
     """Run the command line; never a traceback for what a person can mend."""
+    be_lenient()
     try:
         code = app(standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)

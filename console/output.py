@@ -1,5 +1,6 @@
 """How commands speak: tables for people, JSON Lines for programs, errors on the other stream."""
 
+import io
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -17,6 +18,13 @@ _RIGHT = {"amount", "tries", "came", "deliveries", "p50 ms", "p95 ms", "p99 ms",
 _SPANS = {"m": 60, "h": 3_600, "d": 86_400}
 
 
+def be_lenient() -> None:
+    """Show `?` for what the terminal's encoding lacks, instead of failing on an arrow or a dash."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
 def out() -> Console:
     """Standard output."""
     return Console(highlight=False)
@@ -29,7 +37,8 @@ def err() -> Console:
 
 def write_json(row: Mapping[str, Any]) -> None:
     """One row as one line of JSON; times as ISO 8601, row ids as text (they pass JavaScript's limit)."""
-    sys.stdout.write(msgspec.json.encode(readable(row)).decode() + "\n")
+    # As bytes: JSON is UTF-8, whatever the terminal's own encoding is.
+    sys.stdout.buffer.write(msgspec.json.encode(readable(row)) + b"\n")
 
 
 def readable(value: Any) -> Any:

@@ -1,6 +1,5 @@
 """Keeps the processes of `payouts up` running, and ends them in order."""
 
-import contextlib
 import ctypes
 import os
 import signal
@@ -37,8 +36,10 @@ class Child:
 class Supervisor:
     """Starts children in order, restarts those that die, stops them in reverse order."""
 
-    def __init__(self, on_line: OnLine) -> None:
+    def __init__(self, on_line: OnLine, keeps_open: Sequence[int] = ()) -> None:
+        """`keeps_open`: file descriptors that every child holds for as long as it lives."""
         self._on_line = on_line
+        self._keeps_open = tuple(keeps_open)
         self._children: list[Child] = []
 
     def start(self, child: Child) -> None:
@@ -53,11 +54,12 @@ class Supervisor:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            text=True,
+            encoding="utf-8",
             errors="replace",
+            pass_fds=self._keeps_open,
             # Ctrl-C in the terminal is for the parent alone, which stops the children in order.
             start_new_session=True,
-            preexec_fn=_die_with_parent,
+            preexec_fn=_die_with_parent(),
         )
         threading.Thread(target=self._read, args=(child.name, child.process), daemon=True).start()
 
@@ -70,7 +72,7 @@ class Supervisor:
             child.quick_deaths = child.quick_deaths + 1 if quick else 1
             if child.quick_deaths >= QUICK_DEATHS:
                 raise PayoutsError(f"{child.name} died {QUICK_DEATHS} times in a row; its last lines say why")
-            self._on_line(child.name, f"ended with {child.process.returncode}; starting it again")
+            self._say(child.name, f"ended with {child.process.returncode}; starting it again")
             time.sleep(0.2 * child.quick_deaths)
             self.start(child)
 
@@ -84,7 +86,7 @@ class Supervisor:
             try:
                 process.wait(STOP_WITHIN_S)
             except subprocess.TimeoutExpired:
-                self._on_line(child.name, f"did not stop within {STOP_WITHIN_S:.0f} s; killed")
+                self._say(child.name, f"did not stop within {STOP_WITHIN_S:.0f} s; killed")
                 process.kill()
                 process.wait()
 
@@ -92,17 +94,30 @@ class Supervisor:
         stdout = process.stdout
         if stdout is None:
             return
-        with stdout, contextlib.suppress(ValueError):  # closed under us at the very end
+        with stdout:
             for line in stdout:
-                self._on_line(name, line.rstrip("\n"))
+                self._say(name, line.rstrip("\n"))
+
+    def _say(self, name: str, line: str) -> None:
+        try:
+            self._on_line(name, line)
+        except (Exception, SystemExit):  # noqa: BLE001 - SystemExit: rich, when its reader is gone
+            # A screen that is gone must not take the service with it: a pipe that nobody reads any more
+            # has its writers fail, and the receiver refuse deliveries that it stored.
+            return
 
 
-def _die_with_parent() -> None:
-    """Have Linux end this process when its parent dies, even by kill -9; elsewhere do nothing."""
+def _die_with_parent() -> Callable[[], None] | None:
+    """What has Linux end a new process when its parent dies, even by kill -9; None elsewhere."""
     if not sys.platform.startswith("linux"):
-        return
+        return None
     set_parent_death_signal = 1  # PR_SET_PDEATHSIG
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGTERM, 0, 0, 0)
-    if os.getppid() == 1:
-        os._exit(1)  # the parent died before that took effect
+    # Looked up here: between fork and exec a lock may be held by a thread that is not there any more.
+    prctl, parent = ctypes.CDLL(None).prctl, os.getpid()
+
+    def in_child() -> None:
+        prctl(set_parent_death_signal, signal.SIGTERM, 0, 0, 0)
+        if os.getppid() != parent:
+            os._exit(1)  # the parent died before that took effect
+
+    return in_child

@@ -1,6 +1,7 @@
 """`payouts up`: receiver, worker and scheduler on one machine with nothing else set up."""
 
 import contextlib
+import os
 import signal
 import socket
 import sys
@@ -29,15 +30,16 @@ def up(
     port: Annotated[int, typer.Option(min=0, max=65535, metavar="N", help="0: any free one.")] = 8080,
 ) -> None:
     """Start everything here, and show live what comes in and what came of it. Ctrl-C stops it."""
+    os.umask(0o077)  # what is kept here is for its owner alone
     folder = DataDir(data)
-    folder.make()
-    with folder.lock():
+    with folder.lock(), folder.lock_for_children() as children:
+        folder.make()
         if port and not is_free(port):
             raise PayoutsError(f"port {port} is taken: choose another with --port (0 takes any free one)")
         port = port or free_port()
         stop = StopSignal((signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
         feed = Feed(out())
-        supervisor = Supervisor(feed.line)
+        supervisor = Supervisor(feed.line, [children.fileno()])
         try:
             _start(supervisor, folder, port)
             url = f"http://127.0.0.1:{port}{WEBHOOK_PATH}"
@@ -61,7 +63,7 @@ def _start(supervisor: Supervisor, folder: DataDir, port: int) -> None:
     redis = redis_child(folder)
     supervisor.start(redis)
     environment = folder.environment()
-    wait_for_redis(environment["REDIS_URL"])
+    wait_for_redis(redis, environment["REDIS_URL"])
     engine = open_engine(load_settings(**{name.lower(): value for name, value in environment.items()}))
     migrate.upgrade(engine)
     engine.dispose()

@@ -1,15 +1,16 @@
 """Logging: events with bound ids, JSON in production, readable on a terminal. No secret gets through."""
 
+import contextlib
 import logging
 import re
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TextIO, cast
 
 import structlog
 
 _SECRET = re.compile(
-    r"(whsec_|sk_live_|sk_test_|rk_live_|rk_test_)[A-Za-z0-9_+/=]+|(?<=://)([^/\s:@]*):[^/\s@]+@"
+    r"(whsec_|sk_live_|sk_test_|rk_live_|rk_test_)[A-Za-z0-9_+/=-]+|(?<=://)([^/\s:@]*):[^/\s@]+@"
 )
 
 
@@ -21,6 +22,21 @@ def redact(text: str) -> str:
 def _redact_line(_: Any, __: str, line: str) -> str:
     # On the finished line: nothing inside of a list, a mapping or an exception escapes it.
     return redact(line)
+
+
+class _Unbreakable:
+    """A stream that a log line may be lost to, but that never fails who writes it: a pipe may be gone."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            self._stream.write(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            self._stream.flush()
 
 
 def configure_logging(level: str, style: str) -> None:
@@ -43,7 +59,7 @@ def configure_logging(level: str, style: str) -> None:
     structlog.configure(
         processors=[*shared, *tail],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stdout),
+        logger_factory=structlog.WriteLoggerFactory(file=cast(TextIO, _Unbreakable(sys.stdout))),
         cache_logger_on_first_use=True,
     )
     formatter = structlog.stdlib.ProcessorFormatter(
