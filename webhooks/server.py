@@ -39,8 +39,20 @@ class GuardedProtocol(HttpToolsProtocol):
         if self._header_timer is not None and self._header_bytes > MAX_HEADER_BYTES:
             self._too_slow()
 
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        if self._header_timer is None:  # a later request of the connection
+            self._header_bytes = 0
+            self._header_timer = self.loop.call_later(HEADERS_WITHIN_S, self._too_slow)
+
+    def on_response_complete(self) -> None:
+        # Answered before the body was there: what still comes would be taken for ever.
+        unread = self.cycle is not None and self.cycle.response_complete and self.cycle.more_body
+        super().on_response_complete()
+        if unread:
+            self.transport.close()
+
     def on_headers_complete(self) -> None:
-        # Later requests of the connection are under uvicorn's own keep-alive limit.
         self._stop_header_timer()
         super().on_headers_complete()
 

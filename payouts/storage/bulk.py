@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Table
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.exc import DBAPIError
 
 from payouts.errors import StoreUnavailableError
 
@@ -35,7 +36,7 @@ def insert_rows(
     if connection.dialect.name == "sqlite":
         statement = sqlite_insert(table)
         if skip:
-            statement = statement.on_conflict_do_nothing(index_elements=[skip])
+            statement = statement.on_conflict_do_nothing()
         # One statement a row: a transaction around them makes them one commit.
         return sum(
             connection.execute(statement, dict(zip(columns, row, strict=True))).rowcount for row in rows
@@ -103,14 +104,19 @@ def _values(rows: Sequence[Sequence[Value]]) -> bytes:
 
 
 def _run(connection: Connection, statement: bytes) -> Any:
-    # The driver turns the text back into the same bytes (it encodes with surrogateescape itself).
-    text = statement.decode("utf-8", "surrogateescape")
-    return connection.execution_options(no_parameters=True).exec_driver_sql(text)
+    # As bytes: the driver would encode a text, and refuse one that stands for bytes outside of UTF-8.
+    bare = connection.execution_options(no_parameters=True)
+    try:
+        return bare.exec_driver_sql(statement)  # type: ignore[arg-type]
+    except DBAPIError as error:
+        # The values stand in the statement: payloads must not reach logs and errors by it.
+        error.statement = f"{statement.partition(b' (')[0].decode()} … ({len(statement)} bytes)"
+        raise
 
 
 def _refuse_other_warnings(result: Any, offered: int) -> None:
     # IGNORE also turns values that do not fit into warnings. Only skipped duplicates are wanted.
-    warnings = getattr(result.cursor, "warning_count", 0) or 0
+    warnings = getattr(result.context.cursor, "warning_count", 0) or 0
     if warnings > offered - result.rowcount:
         raise StoreUnavailableError(
             f"the database changed values it was given ({warnings} warnings); nothing was acknowledged"

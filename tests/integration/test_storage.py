@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError
 
 from payouts.errors import StoreUnavailableError
 from payouts.event import read_envelope
@@ -18,6 +19,7 @@ from payouts.storage import inbox, migrate
 from payouts.storage.bulk import insert_rows, literal, update_rows
 from payouts.storage.engine import build_engine, single_statement
 from payouts.storage.inbox import NewEvent, Overdue
+from payouts.storage.tables import payouts
 from tests.support.lives import event_body, payout_object
 from tests.support.servers import SqlServer
 
@@ -447,3 +449,18 @@ def test_a_resend_is_counted_and_puts_an_open_event_off_but_no_finished_one(six:
     assert _field(six, 2, *columns) == (1, NOW_MS + 10)
     assert _field(six, 3, *columns) == (1, NOW_MS + 20)
     assert _field(six, 4, *columns) == (0, NOW_MS)
+
+
+def test_an_error_of_the_database_shows_no_payload(mariadb: SqlServer) -> None:
+    # given a table that refuses a row for a value that does not fit
+    engine = build_engine(mariadb.new_database(), timeout_s=10, pool_size=1)
+    migrate.upgrade(engine)
+    # when the row carries what nobody but the partner should see
+    with pytest.raises(DBAPIError) as raised, engine.begin() as connection:
+        insert_rows(
+            connection, payouts, ["id", "stripe_id", "currency"], [(1, "jane-doe-iban", "too long for it")]
+        )
+    engine.dispose()
+    # then neither the error nor its whole text has it
+    assert "jane-doe-iban" not in str(raised.value)
+    assert "INSERT INTO payouts" in str(raised.value)
