@@ -52,11 +52,12 @@ def settings_of(data: Path | None) -> Settings:
 
 
 @contextmanager
-def engine_of(data: Path | None) -> Iterator["Engine"]:
-    """An engine for a command, closed at its end."""
-    from payouts.bootstrap import open_engine
+def engine_of(data: Path | None, *, migrating: bool = False) -> Iterator["Engine"]:
+    """An engine for a command, closed at its end. `migrating`: its statements may take any time."""
+    from payouts.bootstrap import open_engine, open_migration_engine
 
-    engine = open_engine(settings_of(data))
+    settings = settings_of(data)
+    engine = open_migration_engine(settings) if migrating else open_engine(settings)
     try:
         yield engine
     finally:

@@ -34,7 +34,7 @@ def upgrade(
                 dialect = engine.dialect.name
         out().print(migrate.upgrade_sql(dialect), markup=False, soft_wrap=True)
         return
-    with engine_of(data) as engine:
+    with engine_of(data, migrating=True) as engine:
         out().print(f"the database is at revision {migrate.upgrade(engine)}")
 
 

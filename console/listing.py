@@ -84,6 +84,7 @@ def _pages(
         size = PAGE if left is None else min(PAGE, left)
         rows = fetch(connection, filters, size)
         yield from rows
+        connection.rollback()  # however slowly it is read, no transaction stays open for it
         if len(rows) < size:
             return
         filters = replace(filters, before_id=rows[-1]["id"])

@@ -10,6 +10,7 @@ import msgspec
 from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
+from rich.text import Text
 
 from payouts.clock import iso, now_ms
 from payouts.errors import PayoutsError
@@ -68,8 +69,13 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str | No
     for column in columns:
         made.add_column(column, no_wrap=True, justify="right" if column in _RIGHT else "left")
     for row in rows:
-        made.add_row(*("–" if cell is None else str(cell) for cell in row))
+        made.add_row(*(_cell(cell) for cell in row))
     return made
+
+
+def _cell(value: Any) -> Text:
+    # As text, not as rich's markup, and without what would steer the terminal: it comes from outside.
+    return Text("–" if value is None else "".join(c if c.isprintable() else " " for c in str(value)))
 
 
 def print_table(made: Table) -> None:

@@ -14,7 +14,7 @@ from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_rand
 from payouts.batch import Batch, BatchResult, Rules
 from payouts.crash import crash_point
 from payouts.storage import inbox
-from payouts.storage.engine import is_contention, is_unavailable
+from payouts.storage.engine import is_contention, is_lock_wait, is_unavailable
 
 CONTENTION_TRIES = 6
 
@@ -32,7 +32,8 @@ class Applier:
             return self.in_one_transaction(lambda connection: self._run(connection, ids))
         except Exception as error:
             # The server's refusal or the driver's own: SQLite's raises OverflowError for a large number.
-            if is_unavailable(error):
+            # One row that somebody else has locked must not hold up its neighbours.
+            if is_unavailable(error) and not (is_lock_wait(error) and len(ids) > 1):
                 raise
             return self._cut(ids, error)
 
@@ -67,7 +68,7 @@ class Applier:
 def _contention_retry() -> Retrying:
     """Seconds, bounded, jittered: what waits longer is the queue's business."""
     return Retrying(
-        retry=retry_if_exception(is_contention),
+        retry=retry_if_exception(lambda error: is_contention(error) and not is_lock_wait(error)),
         stop=stop_after_attempt(CONTENTION_TRIES),
         wait=wait_random_exponential(multiplier=0.02, max=0.5),
         reraise=True,

@@ -26,6 +26,12 @@ def open_engine(settings: Settings) -> Engine:
     )
 
 
+def open_migration_engine(settings: Settings) -> Engine:
+    """An engine whose statements may take as long as a large table needs."""
+    url = settings.database_url.get_secret_value()
+    return build_engine(url, timeout_s=settings.database_timeout_s, pool_size=1, patient=True)
+
+
 def open_receiver_engine(settings: Settings) -> Engine:
     """The receiver's engine: short time limits, one statement a transaction, few connections."""
     return build_engine(

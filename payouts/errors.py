@@ -23,6 +23,10 @@ class SpillRefusedError(PayoutsError):
     transient = True
 
 
+class ValuesChangedError(StoreUnavailableError):
+    """The database took rows only after changing their values: its columns are not those of this code."""
+
+
 class RowIdTakenError(PayoutsError):
     """A row id drawn here belongs to another row already; the unit of work draws again."""
 

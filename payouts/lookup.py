@@ -11,6 +11,7 @@ from payouts.errors import GatewayError
 from payouts.event import THIN, PayoutObject, read_payout, read_related
 from payouts.gateway import StripeGateway
 from payouts.storage import inbox
+from payouts.storage.engine import is_unavailable
 from payouts.storage.inbox import WorkItem
 from payouts.storage.tables import PLATFORM
 
@@ -35,9 +36,13 @@ class Resolver:
             return BatchResult()
         try:
             fetched = self._fetch(item)
-        except GatewayError as error:
-            return self._not_answered(inbox_id, error)
-        return self._with_item(inbox_id, lambda batch, held: batch.settle([(held, fetched)], confirmed=True))
+            return self._with_item(
+                inbox_id, lambda batch, held: batch.settle([(held, fetched)], confirmed=True)
+            )
+        except Exception as error:
+            if is_unavailable(error):
+                raise
+            return self._not_settled(inbox_id, error)
 
     def _fetch(self, item: WorkItem) -> PayoutObject:
         if item.kind == THIN:
@@ -47,8 +52,8 @@ class Resolver:
             payout_id = read_payout(item.payload).id
         return self.gateway.payout(payout_id, None if item.account == PLATFORM else item.account)
 
-    def _not_answered(self, inbox_id: int, error: GatewayError) -> BatchResult:
-        if error.blocked:
+    def _not_settled(self, inbox_id: int, error: Exception) -> BatchResult:
+        if isinstance(error, GatewayError) and error.blocked:
             return self._with_item(
                 inbox_id, lambda batch, held: batch.defer_one(held, str(error), BLOCKED_WAIT_MS)
             )

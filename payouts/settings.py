@@ -23,7 +23,8 @@ class Settings(BaseSettings):
     database_pool_size: int = Field(default=5, ge=1)
 
     redis_url: SecretStr = Field(min_length=1)
-    redis_timeout_s: float = Field(default=5.0, gt=0)
+    redis_timeout_s: float = Field(default=5.0, ge=2)
+    """Longer than the second that an idle worker waits inside Redis."""
     queue_namespace: str = "payouts"
 
     stripe_api_key: SecretStr = SecretStr("")

@@ -31,7 +31,11 @@ def build_app(settings: Settings) -> Starlette:
     client = open_redis(settings, timeout_s)
     hints = Hints(Messages(open_redis(settings, timeout_s), settings.queue_namespace).apply)
     stores = Stores(
-        open_receiver_engine(settings), client, Spill(client, settings.redis_spill), make_id, hints.add
+        open_receiver_engine(settings),
+        client,
+        Spill(client, settings.redis_spill, settings.queue_namespace),
+        make_id,
+        hints.add,
     )
     hints.breaker = stores.redis
     intake = Intake(stores.write, settings.receiver_max_waiting, settings.receiver_max_waiting_bytes)

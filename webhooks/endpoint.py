@@ -18,10 +18,12 @@ from payouts.event import Envelope, read_envelope
 from payouts.ids import IdMaker
 from payouts.logs import get_logger
 from payouts.storage.inbox import WEBHOOK, NewEvent
-from webhooks.intake import Intake
+from webhooks.intake import Intake, OverloadedError
 from webhooks.signature import BadSignatureError, SigningSecret, verify
 
 MAX_BODY_BYTES = 1024 * 1024
+MAX_READING_BYTES = 64 * 1024 * 1024
+"""Of bodies that come in in pieces, all together: nobody has shown a signature for them yet."""
 BODY_WITHIN_S = 10.0
 """A sender that has not sent its body by then is answered 408 and cut off."""
 RETRY_AFTER_S = 30
@@ -60,6 +62,7 @@ class Endpoint:
     log_events: bool = False
     counts: Counts = field(default_factory=Counts)
     now_s: Callable[[], float] = time.time
+    _reading_bytes: int = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -78,7 +81,9 @@ class Endpoint:
 
     async def _take(self, scope: Scope, receive: Receive) -> None:
         header = _signature_header(scope)
-        body = await _read_body(scope, receive)
+        if not header:
+            raise _Answer(400, "the Stripe-Signature header is missing")
+        body = await self._read_body(scope, receive)
         try:
             secret = verify(header, body, self.secrets, self.now_s())
             envelope = read_envelope(body)
@@ -93,6 +98,31 @@ class Endpoint:
         self.counts.received += 1
         if self.log_events:
             self._log_received(envelope, "stored")
+
+    async def _read_body(self, scope: Scope, receive: Receive) -> bytes:
+        for name, value in scope["headers"]:
+            if name == b"content-length" and value.isdigit() and int(value[:20]) > MAX_BODY_BYTES:
+                raise _too_large()
+        deadline = asyncio.get_running_loop().time() + BODY_WITHIN_S
+        message = await _next(receive, deadline)
+        first: bytes = message.get("body", b"")
+        if not message.get("more_body") and len(first) <= MAX_BODY_BYTES:
+            return first  # as a rule: all of it is there already
+        chunks, size = [first], len(first)
+        self._reading_bytes += size
+        try:
+            while message.get("more_body") and size <= MAX_BODY_BYTES:
+                if self._reading_bytes > MAX_READING_BYTES:
+                    raise OverloadedError(f"bodies of more than {MAX_READING_BYTES} bytes come in at once")
+                message = await _next(receive, deadline)
+                chunks.append(message.get("body", b""))
+                size += len(chunks[-1])
+                self._reading_bytes += len(chunks[-1])
+        finally:
+            self._reading_bytes -= size
+        if size > MAX_BODY_BYTES:
+            raise _too_large()
+        return b"".join(chunks)
 
     async def _refuse(self, answer: _Answer, send: Send) -> None:
         self.counts.rejected += 1
@@ -117,29 +147,8 @@ def _signature_header(scope: Scope) -> bytes:
     return found[0] if found else b""
 
 
-async def _read_body(scope: Scope, receive: Receive) -> bytes:
-    for name, value in scope["headers"]:
-        if name == b"content-length" and value.isdigit() and int(value[:20]) > MAX_BODY_BYTES:
-            raise _too_large()
-    message = await _next(receive, None)
-    first: bytes = message.get("body", b"")
-    if not message.get("more_body") and len(first) <= MAX_BODY_BYTES:
-        return first  # as a rule: all of it is there already
-    chunks, size = [first], len(first)
-    deadline = asyncio.get_running_loop().time() + BODY_WITHIN_S
-    while message.get("more_body") and size <= MAX_BODY_BYTES:
-        message = await _next(receive, deadline)
-        chunks.append(message.get("body", b""))
-        size += len(chunks[-1])
-    if size > MAX_BODY_BYTES:
-        raise _too_large()
-    return b"".join(chunks)
-
-
-async def _next(receive: Receive, deadline: float | None) -> Message:
+async def _next(receive: Receive, deadline: float) -> Message:
     try:
-        if deadline is None:
-            deadline = asyncio.get_running_loop().time() + BODY_WITHIN_S
         async with asyncio.timeout_at(deadline):
             message = await receive()
     except TimeoutError:

@@ -62,7 +62,11 @@ class Intake:
             self._flushing = True
             # At the end of this turn of the loop: whatever else it reads now joins the same flush.
             loop.call_soon(self._start)
-        await done
+        too_late = loop.call_later(ANSWER_WITHIN_S, _turn_away, done)
+        try:
+            await done
+        finally:
+            too_late.cancel()
 
     async def close(self) -> None:
         """Write what waits, then stop. No delivery may come after this."""
@@ -120,5 +124,9 @@ class Intake:
         # then nobody else may begin to wait: there is no telling for how long.
         self._stuck = True
         for _, done in [*group, *self._waiting]:
-            if not done.done():
-                done.set_exception(StoreUnavailableError(_STUCK))
+            _turn_away(done)
+
+
+def _turn_away(done: asyncio.Future[None]) -> None:
+    if not done.done():
+        done.set_exception(StoreUnavailableError(_STUCK))

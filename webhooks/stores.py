@@ -53,7 +53,7 @@ class Stores:
                 return {}
             except (SQLAlchemyError, OSError, StoreUnavailableError) as error:
                 if not is_unavailable(error):
-                    return self._one_by_one(events, error)
+                    return self._find_refused(events, error)
                 self.database.trip(error)
         if self.redis.is_open:
             raise StoreUnavailableError("neither the database nor Redis takes events")
@@ -69,9 +69,7 @@ class Stores:
         """Move spilled events into the inbox and hint at them."""
         if self.redis.is_open or self.database.is_open:
             return  # the other one's return comes here again
-        ids = self._spill.drain(self._engine, self._make_id)
-        if ids:
-            self._hint(ids)
+        self._spill.drain(self._engine, self._make_id, self._hint)
 
     def close(self) -> None:
         """Stop the probes."""
@@ -101,16 +99,14 @@ class Stores:
         with single_statement(self._engine) as connection:
             return add_events(connection, events, self._make_id)
 
-    def _one_by_one(self, events: Sequence[NewEvent], error: BaseException) -> Refused:
+    def _find_refused(self, events: Sequence[NewEvent], error: BaseException) -> Refused:
         # The database refused the group, not the connection: find the event it refuses.
         if len(events) == 1:
             event_id = events[0].envelope.event_id
             self._log.error("intake.refused", event_id=event_id, error=str(error)[:500])
             return {events[0].id: StoreUnavailableError(f"the database refused {event_id}")}
-        refused: dict[int, PayoutsError] = {}
-        for event in events:
-            refused.update(self.write([event]))
-        return refused
+        middle = len(events) // 2
+        return {**self.write(events[:middle]), **self.write(events[middle:])}
 
     def _ping_database(self) -> None:
         with self._engine.connect() as connection:

@@ -1,5 +1,7 @@
 """The actors: thin shells that take ids, call the domain, log the outcome and send on what follows."""
 
+import random
+import threading
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -19,6 +21,10 @@ RETRIES = {"max_retries": 8, "min_backoff": 1_000, "max_backoff": 60_000}
 message goes, and the sweeper sends the rows again."""
 
 
+LOOKUPS_AT_ONCE = 2
+LOOKUP_PAUSE_MS = 1_000
+
+
 class Actors:
     """What workers do with messages, on the parts that the composition root built."""
 
@@ -28,6 +34,7 @@ class Actors:
         self._messages = messages
         self._log_events = log_events
         self._log = get_logger()
+        self._lookups = threading.BoundedSemaphore(LOOKUPS_AT_ONCE)
         self._combiner = Combiner(self._apply, batch_max)
 
     def declare(self, broker: WakingRedisBroker) -> None:
@@ -44,7 +51,14 @@ class Actors:
         self._send_on(self._applier.apply([inbox_id]))
 
     def _resolve(self, inbox_id: int) -> None:
-        self._send_on(self._resolver.resolve(inbox_id))
+        # All queues share the threads of a worker: slow answers of Stripe's may take only some of them.
+        if not self._lookups.acquire(blocking=False):
+            self._messages.resolve_later(inbox_id, LOOKUP_PAUSE_MS + random.randrange(LOOKUP_PAUSE_MS))
+            return
+        try:
+            self._send_on(self._resolver.resolve(inbox_id))
+        finally:
+            self._lookups.release()
 
     def _send_on(self, result: BatchResult) -> None:
         self._report(result)

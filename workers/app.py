@@ -46,13 +46,11 @@ def run_scheduler(settings: Settings) -> None:
     client = open_redis(settings, settings.redis_timeout_s)
     messages = Messages(client, settings.queue_namespace)
     sweeper = Sweeper(engine, messages, now_ms, int(settings.sweep_grace_s * 1000), settings.sweep_max_queued)
-    spill = Spill(client, settings.redis_spill)
+    spill = Spill(client, settings.redis_spill, settings.queue_namespace)
     make_id = IdMaker()
 
     def drain() -> None:
-        ids = spill.drain(engine, make_id)
-        if ids:
-            messages.apply(ids)
+        spill.drain(engine, make_id, messages.apply)
 
     stop = StopSignal()
     get_logger().info("scheduler.started", sweep_every_s=settings.sweep_interval_s)

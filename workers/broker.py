@@ -44,12 +44,16 @@ class _WakingConsumer(_RedisConsumer):
     def ack(self, message: Any) -> None:
         try:
             super().ack(message)
+        except redis.TimeoutError as error:
+            raise ConnectionClosed(error) from None  # Dramatiq tries again after these
         finally:
             self._freed.set()
 
     def nack(self, message: Any) -> None:
         try:
             super().nack(message)
+        except redis.TimeoutError as error:
+            raise ConnectionClosed(error) from None
         finally:
             self._freed.set()
 

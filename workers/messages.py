@@ -13,7 +13,7 @@ from workers.broker import WakingRedisBroker
 
 EVENTS_QUEUE = "events"
 LOOKUPS_QUEUE = "lookups"
-"""Apart from `events`, so that slow answers of Stripe's never hold up what needs none."""
+"""Apart from `events`, so that what waits for Stripe is never in line before what needs no answer."""
 QUEUES = (EVENTS_QUEUE, LOOKUPS_QUEUE)
 
 APPLY = "apply_events"
@@ -42,6 +42,10 @@ class Messages:
     def resolve(self, inbox_id: int) -> None:
         """Ask for one event to be settled by an answer of Stripe's."""
         self._send(LOOKUPS_QUEUE, RESOLVE, inbox_id)
+
+    def resolve_later(self, inbox_id: int, delay_ms: int) -> None:
+        """The same, in `delay_ms`."""
+        self._send(LOOKUPS_QUEUE, RESOLVE, inbox_id, delay_ms=delay_ms)
 
     def waiting(self, queue: str) -> int:
         """How many messages of `queue` no worker has fetched yet."""

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Table
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.exc import DBAPIError
 
-from payouts.errors import StoreUnavailableError
+from payouts.errors import ValuesChangedError
 
 Value = int | str | bytes | None
 
@@ -37,10 +37,11 @@ def insert_rows(
         statement = sqlite_insert(table)
         if skip:
             statement = statement.on_conflict_do_nothing()
-        # One statement a row: a transaction around them makes them one commit.
-        return sum(
-            connection.execute(statement, dict(zip(columns, row, strict=True))).rowcount for row in rows
-        )
+        # One statement a row: a savepoint makes them stay or go together.
+        with connection.begin_nested():
+            return sum(
+                connection.execute(statement, dict(zip(columns, row, strict=True))).rowcount for row in rows
+            )
     verb = "INSERT IGNORE INTO" if skip else "INSERT INTO"
     result = _run(connection, f"{verb} {table.name} ({','.join(columns)}) VALUES ".encode() + _values(rows))
     if skip:
@@ -118,6 +119,6 @@ def _refuse_other_warnings(result: Any, offered: int) -> None:
     # IGNORE also turns values that do not fit into warnings. Only skipped duplicates are wanted.
     warnings = getattr(result.context.cursor, "warning_count", 0) or 0
     if warnings > offered - result.rowcount:
-        raise StoreUnavailableError(
+        raise ValuesChangedError(
             f"the database changed values it was given ({warnings} warnings); nothing was acknowledged"
         )

@@ -13,10 +13,14 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from payouts.errors import SettingsError
 
-LOCK_WAIT_S = 5
+LOCK_WAIT_S = 1
 """How long a statement waits for a row lock before it gives up (innodb_lock_wait_timeout)."""
-RECYCLE_S = 1_800
-"""Connections older than this are replaced: servers and proxies in between drop idle ones."""
+IDLE_S = 60
+"""The server drops a connection that says nothing for so long (wait_timeout): the locks of a process that
+is frozen or cut off go with it."""
+PATIENT_IDLE_S = 28_800
+RECYCLE_S = 30
+"""Connections older than this are replaced when they are next needed, well before that."""
 
 _DEADLOCK, _LOCK_WAIT_TIMEOUT = 1213, 1205
 _NOT_NOW = frozenset(
@@ -24,7 +28,10 @@ _NOT_NOW = frozenset(
         *(1040, 1203, 1226),  # too many connections, in all or for this user
         *(1053, 1077, 1317, 1927),  # shutting down, interrupted, killed
         *(1290, 1836, 3100),  # read-only
-        *(1021, 1041, 1114),  # disk, memory or table full
+        *(1021, 1026, 1030, 1037, 1038, 1041, 1114, 1135),  # disk, memory, threads or table full
+        *(1047, 1105, 9001),  # a cluster's node or a proxy is not ready
+        *(1129, 1130, 1158, 1159, 1160, 1161),  # host refused, packets lost
+        *(1180, 1969, 3024),  # a commit or a statement took too long
         *(2002, 2003, 2006, 2013, 2014, 2055),  # connection refused or lost
         *(1044, 1045, 1049, 1142, 1146),  # no access, no database or no table: set up wrongly, or not yet
     }
@@ -33,10 +40,13 @@ _NOT_NOW = frozenset(
 _SQLITE_NOT_NOW = ("unable to open", "disk", "readonly", "no such table")
 
 
-def build_engine(url: str, *, timeout_s: float, pool_size: int, autocommit: bool = False) -> Engine:
+def build_engine(
+    url: str, *, timeout_s: float, pool_size: int, autocommit: bool = False, patient: bool = False
+) -> Engine:
     """An engine for `url`; nothing connects yet.
 
-    `timeout_s` bounds connecting, each answer, and waiting for a pooled connection. `autocommit`: each
+    `timeout_s` bounds connecting, each answer, and waiting for a pooled connection. `patient`: answers
+    may take any time (a migration of a large table). `autocommit`: each
     statement is a transaction, which saves a round trip where one statement is the whole unit of work.
     """
     try:
@@ -48,13 +58,13 @@ def build_engine(url: str, *, timeout_s: float, pool_size: int, autocommit: bool
         ) from None
     backend = parsed.get_backend_name()
     if backend == "sqlite":
-        return _sqlite_engine(parsed, timeout_s)
+        return _sqlite_engine(parsed, timeout_s, pool_size)
     if backend in ("mysql", "mariadb"):
-        return _mysql_engine(parsed, timeout_s, pool_size, autocommit)
+        return _mysql_engine(parsed, timeout_s, pool_size, autocommit, patient)
     raise SettingsError(f"DATABASE_URL names {backend!r}: use mysql://, mariadb:// or sqlite://")
 
 
-def _mysql_engine(url: URL, timeout_s: float, pool_size: int, autocommit: bool) -> Engine:
+def _mysql_engine(url: URL, timeout_s: float, pool_size: int, autocommit: bool, patient: bool) -> Engine:
     url = url.set(drivername=f"{url.get_backend_name()}+pymysql")
     return create_engine(
         url,
@@ -68,21 +78,23 @@ def _mysql_engine(url: URL, timeout_s: float, pool_size: int, autocommit: bool) 
         connect_args={
             "charset": "utf8mb4",
             "connect_timeout": max(1, round(timeout_s)),
-            "read_timeout": timeout_s,
-            "write_timeout": timeout_s,
+            "read_timeout": None if patient else timeout_s,
+            "write_timeout": None if patient else timeout_s,
             # Strict: a value that does not fit is an error, never cut short. Backslashes escape.
             "init_command": "SET SESSION sql_mode='STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', "
-            f"innodb_lock_wait_timeout={LOCK_WAIT_S}, time_zone='+00:00'",
+            f"innodb_lock_wait_timeout={LOCK_WAIT_S}, time_zone='+00:00', "
+            f"wait_timeout={PATIENT_IDLE_S if patient else IDLE_S}",
         },
     )
 
 
-def _sqlite_engine(url: URL, timeout_s: float) -> Engine:
+def _sqlite_engine(url: URL, timeout_s: float, pool_size: int) -> Engine:
     if url.database and url.database != ":memory:":
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(
-        url, hide_parameters=True, connect_args={"timeout": timeout_s, "check_same_thread": False}
-    )
+    in_memory = not url.database or url.database == ":memory:"
+    pool: dict[str, Any] = {} if in_memory else {"pool_size": pool_size, "pool_timeout": timeout_s}
+    connect_args = {"timeout": timeout_s, "check_same_thread": False}
+    engine = create_engine(url, hide_parameters=True, connect_args=connect_args, **pool)
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: DBAPIConnection, _record: Any) -> None:
@@ -125,6 +137,11 @@ def is_contention(error: BaseException) -> bool:
     if isinstance(error.orig, sqlite3.OperationalError):
         return "locked" in str(error.orig) or "busy" in str(error.orig)
     return error_number(error) in (_DEADLOCK, _LOCK_WAIT_TIMEOUT)
+
+
+def is_lock_wait(error: BaseException) -> bool:
+    """A row stayed locked by somebody else for longer than LOCK_WAIT_S."""
+    return isinstance(error, DBAPIError) and error_number(error) == _LOCK_WAIT_TIMEOUT
 
 
 def is_unavailable(error: BaseException) -> bool:

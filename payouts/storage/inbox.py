@@ -5,9 +5,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import msgspec
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, bindparam, case, delete, select, update
 
-from payouts.errors import StoreUnavailableError
+from payouts.errors import StoreUnavailableError, ValuesChangedError
 from payouts.event import Envelope
 from payouts.ids import IdMaker
 from payouts.states import OPEN_EVENT_STATUSES, EventStatus
@@ -59,7 +59,7 @@ def add_events(connection: Connection, events: Sequence[NewEvent], make_id: IdMa
     waiting = sorted(events, key=lambda event: (event.envelope.event_id, event.id))
     new_ids: list[int] = []
     for _ in range(_ADD_TRIES):
-        added = insert_rows(connection, inbox, _COLUMNS, [_row(event) for event in waiting], skip="event_id")
+        added = _insert(connection, waiting)
         if added == len(waiting):
             return new_ids + [event.id for event in waiting]
         stored = _stored_ids(connection, [event.envelope.event_id for event in waiting])
@@ -75,15 +75,19 @@ def add_events(connection: Connection, events: Sequence[NewEvent], make_id: IdMa
 
 
 def lock_open(connection: Connection, ids: Iterable[int], now_ms: int) -> list[WorkItem]:
-    """Lock the rows among `ids` that are open and due, in the order of their ids."""
+    """Lock the rows among `ids` that are open and due, in the order of their ids.
+
+    A row that is locked already is left out: somebody is at it. Should that come to nothing, the sweeper
+    sends it again.
+    """
     columns = [inbox.c[name] for name in WorkItem.__dataclass_fields__]
     rows = connection.execute(
-        select(*columns, inbox.c.status, inbox.c.due_at_ms)
+        select(*columns, inbox.c.status, inbox.c.due_at_ms, inbox.c.resends)
         .where(inbox.c.id.in_(sorted(set(ids))))
         .order_by(inbox.c.id)
-        .with_for_update()
+        .with_for_update(skip_locked=True)
     )
-    return [WorkItem(*row[:7]) for row in rows if _is_due(row[7], row[8], now_ms)]
+    return [WorkItem(*row[:7]) for row in rows if _is_due(row[7], row[8], row[9], now_ms)]
 
 
 def finish(
@@ -106,7 +110,7 @@ def defer(connection: Connection, inbox_id: int, reason: str, due_at_ms: int) ->
     connection.execute(
         update(inbox)
         .where(inbox.c.id == inbox_id)
-        .values(status=EventStatus.DEFERRED, reason=reason[:255], due_at_ms=due_at_ms)
+        .values(status=EventStatus.DEFERRED, reason=reason[:255], due_at_ms=due_at_ms, resends=0)
     )
 
 
@@ -132,6 +136,7 @@ def record_failure(connection: Connection, failure: Failure, attempt_id: int) ->
         .values(
             status=EventStatus.DEAD if dead else EventStatus.RETRYING,
             attempts=item.attempts + 1,
+            resends=0,
             last_error=message,
             reason=None,
             due_at_ms=failure.at_ms if failure.due_at_ms is None else failure.due_at_ms,
@@ -171,6 +176,7 @@ def overdue(connection: Connection, before_ms: int, limit: int) -> list[Overdue]
             .where(inbox.c.status == status, inbox.c.due_at_ms <= before_ms)
             .order_by(inbox.c.due_at_ms)
             .limit(limit - len(found))
+            .with_for_update(skip_locked=True)
         )
         found += [Overdue(*row) for row in rows]
         if len(found) >= limit:
@@ -180,6 +186,7 @@ def overdue(connection: Connection, before_ms: int, limit: int) -> list[Overdue]
 
 def note_resend(connection: Connection, due_at_ms: dict[int, int]) -> None:
     """Note that hints for these events (inbox id → when it is due again) are sent once more."""
+    counted = inbox.c.resends < RESENDS_COUNTED
     groups: dict[int, list[int]] = {}
     for inbox_id, at_ms in due_at_ms.items():
         groups.setdefault(at_ms, []).append(inbox_id)
@@ -187,7 +194,7 @@ def note_resend(connection: Connection, due_at_ms: dict[int, int]) -> None:
         connection.execute(
             update(inbox)
             .where(inbox.c.id.in_(ids), inbox.c.status.in_(OPEN_EVENT_STATUSES))
-            .values(due_at_ms=at_ms, resends=inbox.c.resends + 1)
+            .values(due_at_ms=at_ms, resends=case((counted, inbox.c.resends + 1), else_=inbox.c.resends))
         )
 
 
@@ -207,10 +214,24 @@ _EARLY_MS = 250
 """A delayed message may come this much before the time on the row: two clocks, one of them Redis's."""
 
 
-def _is_due(status: str, due_at_ms: int, now_ms: int) -> bool:
+RESENDS_COUNTED = 30_000
+"""Counting stops here: the column holds little more, and one row must not stop the sweep."""
+
+
+def _is_due(status: str, due_at_ms: int, resends: int, now_ms: int) -> bool:
     if status == EventStatus.RECEIVED:
         return True
-    return status in OPEN_EVENT_STATUSES and due_at_ms <= now_ms + _EARLY_MS
+    # The sweeper sends what is overdue and moves its time on for the next sweep: sent again, it is due.
+    return status in OPEN_EVENT_STATUSES and (resends > 0 or due_at_ms <= now_ms + _EARLY_MS)
+
+
+def _insert(connection: Connection, events: Sequence[NewEvent]) -> int:
+    try:
+        return insert_rows(connection, inbox, _COLUMNS, [_row(event) for event in events], skip="event_id")
+    except ValuesChangedError:
+        # Each statement may be a transaction of its own: what was changed must not be found later.
+        connection.execute(delete(inbox).where(inbox.c.id.in_([event.id for event in events])))
+        raise
 
 
 def _row(event: NewEvent) -> tuple[int | str | bytes | None, ...]:

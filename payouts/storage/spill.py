@@ -4,7 +4,7 @@ Only on a Redis that keeps what it takes. Each append asks, in the same trip, ho
 it evicts; where the answer is not good enough the append does not count, and nothing is acknowledged.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -19,8 +19,6 @@ from payouts.logs import get_logger
 from payouts.storage.engine import is_unavailable
 from payouts.storage.inbox import NewEvent, add_events
 
-STREAM = "payouts:spill"
-REFUSED_STREAM = "payouts:spill:refused"
 DRAIN_STEP = 200
 _FSYNC_WAIT_MS = 700
 
@@ -33,8 +31,11 @@ _decode = msgspec.msgpack.Decoder(NewEvent).decode
 class Spill:
     """The stream, for writing by receivers and draining by whoever sees the database come back."""
 
-    def __init__(self, client: redis.Redis, trust: Trust) -> None:
+    def __init__(self, client: redis.Redis, trust: Trust, namespace: str) -> None:
+        """`namespace` keeps environments apart that share a Redis, as it does for their queues."""
         self._client = client
+        self.stream = f"{namespace}:spill"
+        self.refused_stream = f"{namespace}:spill:refused"
         self._trust = trust
         self._log = get_logger()
 
@@ -47,37 +48,45 @@ class Spill:
         if self._trust == "off":
             raise SpillRefusedError("spilling is switched off (REDIS_SPILL=off)")
         try:
-            with self._client.pipeline(transaction=False) as pipe:
-                if self._trust == "auto":
-                    pipe.config_get("appendonly", "appendfsync", "maxmemory-policy")
-                for event in events:
-                    pipe.xadd(STREAM, {"event": _encode(event)})
-                answers = pipe.execute(raise_on_error=False)
-            for answer in answers:
-                if isinstance(answer, redis.RedisError):
-                    raise answer
-            if self._trust == "auto" and not _keeps(answers[0]):
-                self._wait_for_disk(answers[0])
+            self._append(events)
         except redis.RedisError as error:
             raise StoreUnavailableError(f"Redis did not take {len(events)} events: {error}") from None
         crash_point("spill.after_append")
 
+    def _append(self, events: Sequence[NewEvent]) -> None:
+        with self._client.pipeline(transaction=False) as pipe:
+            if self._trust == "auto":
+                pipe.config_get("appendonly", "appendfsync", "maxmemory-policy")
+            for event in events:
+                pipe.xadd(self.stream, {"event": _encode(event)})
+            if self._trust == "auto":
+                # In the same trip: Redis waits for its disk by what this very connection wrote.
+                pipe.execute_command("WAITAOF", 1, 0, _FSYNC_WAIT_MS)  # type: ignore[no-untyped-call]
+            answers = pipe.execute(raise_on_error=False)
+        flushed = answers.pop() if self._trust == "auto" else None
+        for answer in answers:
+            if isinstance(answer, redis.RedisError):
+                raise answer
+        if self._trust == "auto":
+            _require_kept(answers[0], flushed)
+
     def waiting(self) -> int:
         """How many events wait to be drained."""
-        return int(self._client.xlen(STREAM))
+        return int(self._client.xlen(self.stream))
 
-    def drain(self, engine: Engine, make_id: IdMaker) -> list[int]:
-        """Move what was spilled into the inbox and return the ids of new rows.
+    def drain(self, engine: Engine, make_id: IdMaker, hint: Callable[[Sequence[int]], object]) -> int:
+        """Move what was spilled into the inbox, step by step, and `hint` at the new rows of each.
 
         Safe to run twice at once or to be cut short anywhere: an event is removed from the stream only
         after its row is committed, and a row that is there already is left as it is.
         """
-        new_ids: list[int] = []
+        drained = 0
         while True:
-            entries: Any = self._client.xrange(STREAM, count=DRAIN_STEP)
+            entries: Any = self._client.xrange(self.stream, count=DRAIN_STEP)
             if not entries:
-                return new_ids
+                return drained
             events = [(fields, event) for key, fields in entries if (event := self._read(key, fields))]
+            new_ids: list[int] = []
             try:
                 new_ids += self._add([event for _, event in events], engine, make_id)
             except DBAPIError as error:
@@ -86,8 +95,11 @@ class Spill:
                 for fields, event in events:
                     new_ids += self._add_or_set_aside(fields, event, engine, make_id)
             crash_point("drain.after_commit")
-            self._client.xdel(STREAM, *(key for key, _ in entries))
+            self._client.xdel(self.stream, *(key for key, _ in entries))
             self._log.info("spill.drained", events=len(events))
+            drained += len(events)
+            if new_ids:
+                hint(new_ids)
 
     def _add(self, events: Sequence[NewEvent], engine: Engine, make_id: IdMaker) -> list[int]:
         if not events:
@@ -115,34 +127,28 @@ class Spill:
 
     def _set_aside(self, fields: dict[Any, Any], what: str, error: Exception) -> None:
         # Never dropped: an operator can look at it, and it must not block what comes behind it.
-        self._client.xadd(REFUSED_STREAM, {**fields, b"error": str(error)[:1000]})
-        self._log.error("spill.set_aside", what=what, moved_to=REFUSED_STREAM, error=str(error)[:300])
-
-    def _wait_for_disk(self, config: dict[Any, Any]) -> None:
-        said = {_text(name): _text(value) for name, value in config.items()}
-        if said.get("maxmemory-policy") != "noeviction" or said.get("appendonly") != "yes":
-            raise SpillRefusedError(
-                "Redis does not promise to keep events "
-                "(needs appendonly yes and maxmemory-policy noeviction; has "
-                f"{said.get('appendonly')} and {said.get('maxmemory-policy')})"
-            )
-        try:
-            flushed: Any = self._client.execute_command(  # type: ignore[no-untyped-call]
-                "WAITAOF", 1, 0, _FSYNC_WAIT_MS
-            )
-        except redis.ResponseError:
-            raise SpillRefusedError(
-                "Redis may lose its last second: set appendfsync always, "
-                "or use Redis 7.2+ or Valkey, which can wait for their disk"
-            ) from None
-        if not flushed or int(flushed[0]) < 1:
-            raise StoreUnavailableError("Redis did not reach its disk in time")
+        self._client.xadd(self.refused_stream, {**fields, b"error": str(error)[:1000]})
+        self._log.error("spill.set_aside", what=what, moved_to=self.refused_stream, error=str(error)[:300])
 
 
-def _keeps(config: dict[Any, Any]) -> bool:
+def _require_kept(config: dict[Any, Any], flushed: Any) -> None:
+    """Raise unless Redis keeps what it took: by its configuration, and on its disk already."""
     said = {_text(name): _text(value) for name, value in config.items()}
-    wanted = {"appendonly": "yes", "appendfsync": "always", "maxmemory-policy": "noeviction"}
-    return all(said.get(name) == value for name, value in wanted.items())
+    if said.get("maxmemory-policy") != "noeviction" or said.get("appendonly") != "yes":
+        raise SpillRefusedError(
+            "Redis does not promise to keep events "
+            "(needs appendonly yes and maxmemory-policy noeviction; has "
+            f"{said.get('appendonly')} and {said.get('maxmemory-policy')})"
+        )
+    if said.get("appendfsync") == "always":
+        return  # it answered, so it is on disk
+    if isinstance(flushed, redis.ResponseError):
+        raise SpillRefusedError(
+            "Redis may lose its last second: set appendfsync always, "
+            "or use Redis 7.2+ or Valkey, which can wait for their disk"
+        )
+    if isinstance(flushed, redis.RedisError) or not flushed or int(flushed[0]) < 1:
+        raise StoreUnavailableError("Redis did not reach its disk in time")
 
 
 def _text(value: Any) -> str:
