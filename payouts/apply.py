@@ -17,6 +17,7 @@ from payouts.storage import inbox
 from payouts.storage.engine import is_contention, is_lock_wait, is_unavailable
 
 CONTENTION_TRIES = 6
+LOCKED_PAUSE_MS = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +33,7 @@ class Applier:
             return self.in_one_transaction(lambda connection: self._run(connection, ids))
         except Exception as error:
             # The server's refusal or the driver's own: SQLite's raises OverflowError for a large number.
-            # One row that somebody else has locked must not hold up its neighbours.
-            if is_unavailable(error) and not (is_lock_wait(error) and len(ids) > 1):
+            if is_unavailable(error) and not is_lock_wait(error):
                 raise
             return self._cut(ids, error)
 
@@ -53,6 +53,9 @@ class Applier:
         return Batch(self.rules, connection).run(items)
 
     def _cut(self, ids: Sequence[int], error: Exception) -> BatchResult:
+        if len(ids) == 1 and is_lock_wait(error):
+            # Somebody else has its payout locked: it comes again, and holds up none of its neighbours.
+            return BatchResult(retries=[(ids[0], LOCKED_PAUSE_MS)])
         if len(ids) == 1:
             return self.in_one_transaction(lambda connection: self._fail(connection, ids[0], error))
         middle = len(ids) // 2

@@ -30,3 +30,9 @@ def test_the_shared_corpus_ends_as_it_must(stack: Stack, times: int, seed: int |
         pytest.skip("no shared corpus beside this checkout")
     run(stack, lives, times=times, seed=seed)
     assert stack.count("SELECT COUNT(*) FROM inbox_deliveries") >= 113 * times
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(1, 9))
+def test_every_life_ends_as_it_must_in_many_orders(stack: Stack, seed: int) -> None:
+    run(stack, make_lives(1_000, seed=seed), times=3, seed=seed)

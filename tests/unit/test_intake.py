@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from payouts.errors import StoreUnavailableError
+from payouts.errors import PayoutsError, StoreUnavailableError
 from payouts.event import read_envelope
 from payouts.storage.inbox import WEBHOOK, NewEvent
 from tests.support.lives import event_body, payout_object
@@ -236,6 +236,27 @@ def test_who_comes_after_others_were_turned_away_is_not_left_waiting_either(
         writes.go_on.set()
         assert done, "a delivery waits for as long as the store hangs"
         assert late.result() == "StoreUnavailableError"
+
+    run(scene)
+
+
+def test_nobody_waits_longer_than_promised_for_a_store_that_is_only_slow(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(intake_module, "ANSWER_WITHIN_S", 0.3)
+    monkeypatch.setattr(intake_module, "FLUSH_MAX_EVENTS", 1)
+
+    async def scene(intake: Intake, writes: Writes) -> None:
+        def slowly(events: Sequence[NewEvent]) -> dict[int, PayoutsError]:
+            time.sleep(0.1)
+            return {}
+
+        intake.write = slowly
+        began = time.monotonic()
+        answers = await asyncio.gather(*(outcome(intake.accept(event(number))) for number in range(10)))
+        assert time.monotonic() - began < 0.6
+        assert answers[0] == "stored"
+        assert answers[-1] == "StoreUnavailableError"
 
     run(scene)
 
