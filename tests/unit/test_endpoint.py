@@ -47,6 +47,7 @@ def test_bodies_that_trickle_in_have_a_budget_together(monkeypatch: pytest.Monke
                 started.set()
                 return {"type": "http.request", "body": b"x" * 900, "more_body": True}
             await asyncio.sleep(30)
+            return None
 
         async def more() -> Any:
             return {"type": "http.request", "body": b"x" * 300, "more_body": True}
