@@ -17,7 +17,7 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=40_000, help="events to apply")
     parser.add_argument("--rows", type=int, default=2_000_000, help="rows in the full inbox; 0 leaves it out")
     options = parser.parse_args()
-    for program in ("wrk", "taskset", "mariadbd"):
+    for program in ("wrk", "taskset", "mariadbd", "redis-server"):
         if not shutil.which(program):
             sys.exit(f"bench needs {program}: apt-get install wrk util-linux mariadb-server redis-server")
     with Bed() as bed:
