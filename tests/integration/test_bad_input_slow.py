@@ -22,7 +22,7 @@ _LENGTH = b"Content-Length: 1000\r\n\r\n"
 KINDS: dict[str, tuple[int, bytes, bytes]] = {
     # how many sockets, what each says first, what each says again and again
     "a header that never ends": (80, _POST, b"X-A: b\r\n"),
-    "a body that never ends": (60, _POST + _LENGTH, b"x"),
+    "a body that never ends": (60, _POST + b"Stripe-Signature: t=1,v1=0\r\n" + _LENGTH, b"x"),
     "a chunked body that never ends": (30, _POST + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n"),
     "nothing at all": (10, b"", b""),
     "a header that never ends, after an honest request": (10, _HEALTH + _POST, b"X-A: b\r\n"),

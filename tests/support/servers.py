@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 
@@ -31,7 +32,7 @@ def wait_until(what: str, true: Callable[[], object], within_s: float = 20.0, ev
         time.sleep(every_s)
 
 
-class Server:
+class Server(ABC):
     """A server process of the tests' own."""
 
     def __init__(self, folder: Path) -> None:
@@ -39,11 +40,13 @@ class Server:
         self.port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
 
+    @abstractmethod
     def command(self) -> list[str]:
-        raise NotImplementedError
+        """How to start it."""
 
+    @abstractmethod
     def is_up(self) -> bool:
-        raise NotImplementedError
+        """Whether it answers."""
 
     def start(self) -> None:
         with (self.folder / "server.log").open("ab") as log:
