@@ -16,14 +16,15 @@ CUT_OFF_WITHIN_S = 24.0
 """10 s for the header, then 10 s for the body, and a little for two busy cores."""
 
 _POST = b"POST " + PATH.encode() + b" HTTP/1.1\r\nHost: here\r\n"
+_SIGNED = _POST + b"Stripe-Signature: t=1,v1=0\r\n"
 _HEALTH = b"GET /api/health HTTP/1.1\r\nHost: here\r\n\r\n"
 _LENGTH = b"Content-Length: 1000\r\n\r\n"
 
 KINDS: dict[str, tuple[int, bytes, bytes]] = {
     # how many sockets, what each says first, what each says again and again
     "a header that never ends": (80, _POST, b"X-A: b\r\n"),
-    "a body that never ends": (60, _POST + b"Stripe-Signature: t=1,v1=0\r\n" + _LENGTH, b"x"),
-    "a chunked body that never ends": (30, _POST + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n"),
+    "a body that never ends": (60, _SIGNED + _LENGTH, b"x"),
+    "a chunked body that never ends": (30, _SIGNED + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n"),
     "nothing at all": (10, b"", b""),
     "a header that never ends, after an honest request": (10, _HEALTH + _POST, b"X-A: b\r\n"),
     "a body that never ends, on a wrong path": (5, _POST.replace(b"stripe", b"nobody") + _LENGTH, b"x"),
