@@ -1,8 +1,7 @@
 """Many rows in one INSERT.
 
-The driver's own way to send bytes to MySQL translates them character by character, which costs more than
-everything else on the road of an event (about 40 µs for 2 KB, measured). Here a statement is put together
-from bytes: a literal costs a scan or two at memory speed.
+The usual way, a parameter at a time through SQLAlchemy and the driver, takes 30 µs of a core for a row of
+the inbox (measured, groups of 100 events of 2 KB). Put together from bytes here it takes 9 µs.
 """
 
 from collections.abc import Sequence
