@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -99,13 +100,14 @@ def _wait_until_serving(supervisor: Supervisor, port: int) -> None:
 
 
 def _welcome(folder: DataDir, url: str) -> None:
+    command = "payouts" if shutil.which("payouts") else os.path.relpath(sys.argv[0])
     where = "" if folder.path == DEFAULT else f" --data {folder.path}"
     screen = out()
     screen.print(f"\nlistening at [bold]{url}[/bold]  (kept in {folder.path}/)", soft_wrap=True)
     for line in (
         "in a second terminal:",
-        f"  payouts deliver FILE{where}   (signs the events in FILE and sends them)",
-        f"  payouts payout list{where}    (shows what came of them)",
+        f"  {command} deliver FILE{where}   (signs the events in FILE and sends them)",
+        f"  {command} payout list{where}    (shows what came of them)",
     ):
         screen.print(line, style="dim", soft_wrap=True)
     screen.print("Ctrl-C stops everything; the next start goes on where it was.\n", style="dim")
