@@ -25,12 +25,6 @@ class _Data(msgspec.Struct):
     object: _ObjectId | None = None
 
 
-class _Related(msgspec.Struct):
-    id: str
-    type: str
-    url: str
-
-
 class _Envelope(msgspec.Struct):
     id: str
     type: str

@@ -15,8 +15,8 @@ MAX_IDS = 500
 """Inbox ids in one message."""
 MAX_WAITING = 50_000
 GAP_S = 0.004
-"""Between two messages at the least: a lone hint goes at once, a stream of them shares messages, which
-saves the receiver more than a tenth of its time (measured at 16 connections)."""
+"""Between two messages at the least: a lone hint goes at once, a stream of them shares messages. Sending one
+costs the receiver 130 µs (measured), as much as reading two deliveries."""
 
 
 class Hints:

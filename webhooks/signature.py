@@ -75,12 +75,6 @@ def verify(header: bytes, body: bytes, secrets: Sequence[SigningSecret], now_s: 
     return found
 
 
-def sign(body: bytes, secret: str, at_s: int) -> str:
-    """The header value that Stripe would send with `body`. For tests and for deliveries to try out."""
-    digest = hmac.digest(secret.encode(), b"%d." % at_s + body, "sha256").hex()
-    return f"t={at_s},v1={digest}"
-
-
 def _parse(header: bytes) -> tuple[bytes, list[bytes]]:
     if not header:
         raise BadSignatureError("the Stripe-Signature header is missing")

@@ -14,7 +14,6 @@ from workers.broker import WakingRedisBroker
 EVENTS_QUEUE = "events"
 LOOKUPS_QUEUE = "lookups"
 """Apart from `events`, so that what waits for Stripe is never in line before what needs no answer."""
-QUEUES = (EVENTS_QUEUE, LOOKUPS_QUEUE)
 
 APPLY = "apply_events"
 APPLY_ALONE = "apply_event_alone"

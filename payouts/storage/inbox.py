@@ -15,7 +15,8 @@ from payouts.storage.bulk import insert_rows
 from payouts.storage.tables import inbox, inbox_attempts, inbox_deliveries
 from payouts.version import VERSION
 
-WEBHOOK, CATCH_UP = "webhook", "catch-up"
+WEBHOOK = "webhook"
+"""How an event came in; catch-up from Stripe's own list will be another `source`."""
 _ADD_TRIES = 5
 
 
