@@ -11,9 +11,9 @@ from payouts.errors import GatewayError
 from payouts.event import THIN, PayoutObject, read_payout, read_related
 from payouts.gateway import StripeGateway
 from payouts.storage import inbox
+from payouts.storage.columns import PLATFORM
 from payouts.storage.engine import is_unavailable
 from payouts.storage.inbox import WorkItem
-from payouts.storage.tables import PLATFORM
 
 _Settle = Callable[[Batch, WorkItem], BatchResult]
 

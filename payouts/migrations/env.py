@@ -3,7 +3,7 @@
 from alembic import context
 
 from payouts.storage.migrate import compare_type
-from payouts.storage.tables import metadata
+from payouts.storage.schema import metadata
 
 config = context.config
 

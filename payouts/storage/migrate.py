@@ -14,7 +14,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, text
 
 from payouts.errors import PayoutsError
-from payouts.storage.tables import metadata
+from payouts.storage.schema import metadata
 
 _SCRIPTS = Path(__file__).resolve().parent.parent / "migrations"
 _LOCK = "payouts.migrations"
