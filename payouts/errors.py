@@ -37,6 +37,24 @@ class NotFoundError(PayoutsError):
     """What was asked for does not exist; the message names it."""
 
 
+class RefusedError(PayoutsError):
+    """What was asked for is not allowed as things stand; `code` names why, for programs.
+
+    The message says what was refused, by which rule, and what can be done.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class ReferenceTakenError(RefusedError):
+    """The same reference was used before, with other content."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("reference_taken", message)
+
+
 class PayloadError(PayoutsError):
     """A stored payload does not read as what its type promises. Trying again cannot help."""
 
