@@ -151,7 +151,7 @@ REQUEST_TRANSITIONS: dict[RequestStatus | None, frozenset[RequestStatus]] = {
         }
     ),
 }
-"""Every move of a requested payout; what is not a key is final. Returned to paid: the reversal itself failed."""
+"""Every move of a requested payout; no key: final. Returned to paid: the reversal itself failed."""
 
 OPEN_REQUEST_STATUSES = (RequestStatus.QUEUED, RequestStatus.SENDING, RequestStatus.REVERSING)
 """A worker has something to do for these, once they are due."""
