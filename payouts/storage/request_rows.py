@@ -1,0 +1,72 @@
+"""Requested payouts, their transitions, legs and attempts."""
+
+from collections.abc import Iterable, Sequence
+
+from sqlalchemy import Connection
+
+from payouts.ids import IdMaker
+from payouts.leg import Attempt, Leg
+from payouts.request import PayoutRequest, RequestMove
+from payouts.states import AttemptStatus, LegKind, LegStatus, RequestStatus
+from payouts.storage.bulk import insert_rows
+from payouts.storage.money_tables import leg_attempts, legs, payout_requests, request_transitions
+from payouts.storage.records import Records
+
+REQUESTS = Records(
+    payout_requests,
+    PayoutRequest,
+    fixed={
+        *("id", "account", "partner_id", "amount_minor", "currency", "source", "batch_id", "reference"),
+        *("requested_by", "created_at_ms"),
+    },
+    reads={"status": RequestStatus},
+)
+LEGS = Records(
+    legs,
+    Leg,
+    fixed={"id", "account", "request_id", "kind", "amount_minor", "currency", "created_at_ms"},
+    reads={"status": LegStatus, "kind": LegKind},
+)
+ATTEMPTS = Records(
+    leg_attempts,
+    Attempt,
+    fixed={
+        *("id", "account", "request_id", "leg_id", "number", "idempotency_key", "stripe_account"),
+        *("call", "body", "first_sent_at_ms"),
+    },
+    reads={"status": AttemptStatus},
+)
+
+
+def lock_requests(connection: Connection, ids: Iterable[int]) -> dict[int, PayoutRequest]:
+    """The requests among `ids` that exist, locked in one order and read after the lock."""
+    return {request.id: request for request in REQUESTS.lock(connection, payout_requests.c.id, ids)}
+
+
+def legs_of(connection: Connection, request_ids: Iterable[int]) -> list[Leg]:
+    """All legs of these requests, oldest first. The request's lock covers them."""
+    return LEGS.find(connection, legs.c.request_id.in_(sorted(set(request_ids))))
+
+
+def attempts_of(connection: Connection, request_ids: Iterable[int]) -> list[Attempt]:
+    """All attempts of these requests, oldest first. The request's lock covers them."""
+    return ATTEMPTS.find(connection, leg_attempts.c.request_id.in_(sorted(set(request_ids))))
+
+
+def note_moves(connection: Connection, moves: Sequence[RequestMove], make_id: IdMaker, at_ms: int) -> None:
+    """Append to the log of the requests' transitions."""
+    columns = ("id", "account", "request_id", "from_status", "to_status", "reason", "actor", "at_ms")
+    rows = [
+        (
+            make_id(),
+            move.request.account,
+            move.request.id,
+            move.from_status,
+            move.request.status,
+            move.reason[:255],
+            move.actor,
+            at_ms,
+        )
+        for move in moves
+    ]
+    insert_rows(connection, request_transitions, columns, rows)
