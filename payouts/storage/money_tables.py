@@ -143,7 +143,7 @@ payout_requests = Table(
     Index(None, "status", "due_at_ms"),
     Index(None, "status", "id"),
     Index(None, "partner_id", "id"),
-    Index(None, "partner_id", "created_at_ms"),
+    Index(None, "partner_id", "status"),
     Index(None, "blocked", "account", "id"),
     Index(None, "batch_id", "id"),
     **OPTIONS,

@@ -225,9 +225,7 @@ def _requests() -> None:
     )
     op.create_index("ix_payout_requests_batch_id_id", "payout_requests", ["batch_id", "id"])
     op.create_index("ix_payout_requests_blocked_account_id", "payout_requests", ["blocked", "account", "id"])
-    op.create_index(
-        "ix_payout_requests_partner_id_created_at_ms", "payout_requests", ["partner_id", "created_at_ms"]
-    )
+    op.create_index("ix_payout_requests_partner_id_status", "payout_requests", ["partner_id", "status"])
     op.create_index("ix_payout_requests_partner_id_id", "payout_requests", ["partner_id", "id"])
     op.create_index("ix_payout_requests_status_due_at_ms", "payout_requests", ["status", "due_at_ms"])
     op.create_index("ix_payout_requests_status_id", "payout_requests", ["status", "id"])
