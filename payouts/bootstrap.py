@@ -11,8 +11,9 @@ from payouts.apply import Applier
 from payouts.batch import Rules
 from payouts.clock import Clock, now_ms
 from payouts.errors import SettingsError
-from payouts.gateway import NoGateway, SdkGateway, StripeGateway
+from payouts.gateway import NoGateway, StripeGateway
 from payouts.ids import IdMaker
+from payouts.sdk_gateway import SdkGateway
 from payouts.settings import Settings
 from payouts.storage.engine import build_engine
 

@@ -119,6 +119,7 @@ class PayoutObject(msgspec.Struct, frozen=True):
     reversed_by: Any = None
     reconciliation_status: str | None = None
     trace_id: _Trace | None = None
+    metadata: dict[str, Any] | None = None
 
     @property
     def business_status(self) -> PayoutStatus | None:

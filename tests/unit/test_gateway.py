@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 import stripe
 
-from payouts import gateway as gateway_module
+from payouts import sdk_gateway as gateway_module
 from payouts.errors import GatewayError
-from payouts.gateway import API_VERSION, READ_TRIES, NoGateway, SdkGateway, gateway_error
+from payouts.gateway import API_VERSION, NoGateway
+from payouts.sdk_gateway import READ_TRIES, SdkGateway, gateway_error
 from payouts.states import PayoutStatus
 from tests.support.lives import payout_object
 
