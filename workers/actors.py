@@ -10,10 +10,10 @@ import dramatiq
 
 from payouts.batch import BatchResult
 from payouts.bootstrap import WorkerParts
+from payouts.combine import Combiner
 from payouts.logs import get_logger
 from payouts.lookup import Resolver
 from workers.broker import WakingRedisBroker
-from workers.combine import Combiner
 from workers.messages import APPLY, APPLY_ALONE, EVENTS_QUEUE, LOOKUPS_QUEUE, RESOLVE, Messages
 
 RETRIES = {"max_retries": 8, "min_backoff": 1_000, "max_backoff": 60_000}
@@ -35,7 +35,7 @@ class Actors:
         self._log_events = log_events
         self._log = get_logger()
         self._lookups = threading.BoundedSemaphore(LOOKUPS_AT_ONCE)
-        self._combiner = Combiner(self._apply, batch_max)
+        self._combiner = Combiner(self._apply, batch_max, len)
 
     def declare(self, broker: WakingRedisBroker) -> None:
         """Make the actors known to `broker`."""
@@ -44,8 +44,9 @@ class Actors:
         dramatiq.actor(actor_name=APPLY_ALONE, queue_name=EVENTS_QUEUE, **options)(self._apply_alone)
         dramatiq.actor(actor_name=RESOLVE, queue_name=LOOKUPS_QUEUE, **options)(self._resolve)
 
-    def _apply(self, ids: Sequence[int]) -> None:
-        self._send_on(self._applier.apply(ids))
+    def _apply(self, bundles: Sequence[Sequence[int]]) -> list[None]:
+        self._send_on(self._applier.apply([inbox_id for ids in bundles for inbox_id in ids]))
+        return [None] * len(bundles)
 
     def _apply_alone(self, inbox_id: int) -> None:
         self._send_on(self._applier.apply([inbox_id]))

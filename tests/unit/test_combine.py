@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
+from payouts.combine import Combiner
 from tests.support.servers import wait_until
-from workers.combine import Combiner
 
 
 class Work:
@@ -23,10 +23,11 @@ class Work:
         if not hold_first:
             self.go_on.set()
 
-    def __call__(self, ids: Sequence[int]) -> None:
+    def __call__(self, bundles: Sequence[Sequence[int]]) -> list[int]:
+        ids = [inbox_id for bundle in bundles for inbox_id in bundle]
         if not self._busy.acquire(blocking=False):
             self.overlapped = True
-            return
+            return [0] * len(bundles)
         try:
             self.batches.append(list(ids))
             self.begun.set()
@@ -34,6 +35,7 @@ class Work:
             for inbox_id in ids:
                 if inbox_id in self.errors:
                     raise self.errors[inbox_id]
+            return [sum(bundle) for bundle in bundles]
         finally:
             self._busy.release()
 
@@ -54,19 +56,19 @@ def start(*calls: Callable[[], object]) -> tuple[list[threading.Thread], dict[in
     return threads, raised
 
 
-def waiting(combiner: Combiner, count: int) -> Callable[[], bool]:
+def waiting(combiner: Combiner[Sequence[int], int], count: int) -> Callable[[], bool]:
     return lambda: len(combiner._waiting) == count
 
 
 def test_a_lone_call_is_worked_for_at_once() -> None:
     work = Work()
-    Combiner(work, 10).run([7, 8])
+    assert Combiner(work, 10, len).run([7, 8]) == 15
     assert work.batches == [[7, 8]]
 
 
 def held_back(work: Work, most: int, calls: Sequence[Sequence[int]]) -> dict[int, BaseException]:
     """The first call is in work while all the others come to wait; then everything goes on."""
-    combiner = Combiner(work, most)
+    combiner = Combiner(work, most, len)
     first, errors = start(lambda: combiner.run([0]))
     assert work.begun.wait(10)
     later = []
@@ -118,7 +120,7 @@ def test_even_an_error_that_ends_threads_leaves_the_others_working() -> None:
 def test_after_an_error_the_next_call_works_again() -> None:
     work = Work()
     work.errors[1] = RuntimeError("out of order")
-    combiner = Combiner(work, 10)
+    combiner = Combiner(work, 10, len)
     with pytest.raises(RuntimeError, match="out of order"):
         combiner.run([1])
     combiner.run([2])
@@ -127,7 +129,7 @@ def test_after_an_error_the_next_call_works_again() -> None:
 
 def test_many_threads_have_each_id_worked_once_and_never_two_batches_at_once() -> None:
     work, rng = Work(), random.Random(5)
-    combiner = Combiner(work, 7)
+    combiner = Combiner(work, 7, len)
     shares = [[(caller * 100 + at) for at in range(rng.randrange(1, 5))] for caller in range(40)]
     done: list[int] = []
 
