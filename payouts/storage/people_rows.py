@@ -1,0 +1,116 @@
+"""People and their tokens as rows, and who a token stands for."""
+
+from typing import Any
+
+from sqlalchemy import Connection, Engine, or_, select, update
+
+from payouts.errors import NotFoundError
+from payouts.people import Actor, Role
+from payouts.storage.engine import is_contention
+from payouts.storage.paging import page
+from payouts.storage.people_tables import people, tokens
+from payouts.storage.queries import Filters, reading
+from payouts.storage.records import Records
+from payouts.tokens import (
+    USE_NOTED_EVERY_MS,
+    Person,
+    Token,
+    admit,
+    digest_of,
+    use_is_worth_noting,
+)
+
+PEOPLE = Records(people, Person, fixed={"id", "account", "name", "created_at_ms"}, reads={"role": Role})
+TOKENS = Records(
+    tokens,
+    Token,
+    fixed={"id", "account", "name", "person_id", "digest", "scopes", "created_at_ms", "created_by"},
+    reads={},
+)
+
+
+def authenticate(engine: Engine, token: str, at_ms: int) -> Actor:
+    """Who `token` stands for. TokenError, with what to do, where it lets nobody in.
+
+    Its use is noted at most once a minute; where the database is too busy for that, it is left out.
+    """
+    digest = digest_of(token)
+    with reading(engine) as connection:
+        found = next(iter(TOKENS.find(connection, tokens.c.digest == digest)), None)
+        person = None
+        if found is not None and found.person_id is not None:
+            person = next(iter(PEOPLE.find(connection, people.c.id == found.person_id)), None)
+    actor = admit(digest, found, person, at_ms)
+    if found is not None and use_is_worth_noting(found, at_ms):
+        _note_use(engine, found.id, at_ms)
+    return actor
+
+
+def _note_use(engine: Engine, token_id: int, at_ms: int) -> None:
+    used = tokens.c.last_used_at_ms
+    try:
+        with engine.begin() as connection:
+            connection.execute(
+                update(tokens)
+                .where(tokens.c.id == token_id, or_(used.is_(None), used <= at_ms - USE_NOTED_EVERY_MS))
+                .values(last_used_at_ms=at_ms)
+            )
+    except Exception as error:
+        if not is_contention(error):
+            raise
+
+
+def person_by_name(connection: Connection, name: str) -> Person:
+    """The person called `name`, locked until the transaction ends. NotFoundError where there is none."""
+    found = PEOPLE.all(connection, PEOPLE.query(people.c.name == name).with_for_update())
+    if not found:
+        raise NotFoundError(f"there is no person {name}: `payouts people list` names them")
+    return found[0]
+
+
+def find_person(connection: Connection, name: str) -> Person | None:
+    """The person called `name`, read without a lock."""
+    return next(iter(PEOPLE.find(connection, people.c.name == name)), None)
+
+
+def token_by_id(connection: Connection, token_id: int) -> Token:
+    """The token with this row id, locked until the transaction ends. NotFoundError where there is none."""
+    found = TOKENS.lock(connection, tokens.c.id, [token_id])
+    if not found:
+        raise NotFoundError(f"there is no token {token_id}: `payouts token list` shows their ids")
+    return found[0]
+
+
+def lock_active_admins(connection: Connection) -> list[Person]:
+    """Everybody who is an admin now, locked: two of them cannot deactivate each other at once."""
+    query = PEOPLE.query(people.c.role == Role.ADMIN, people.c.active.is_(True))
+    return PEOPLE.all(connection, query.with_for_update())
+
+
+def is_admin_at_hand(connection: Connection, at_ms: int) -> bool:
+    """Whether any active admin has a token that still works and covers people."""
+    found = connection.execute(
+        select(tokens.c.scopes)
+        .join(people, people.c.id == tokens.c.person_id)
+        .where(
+            people.c.role == Role.ADMIN,
+            people.c.active.is_(True),
+            tokens.c.revoked_at_ms.is_(None),
+            tokens.c.expires_at_ms > at_ms,
+        )
+    )
+    return any("admin" in row.scopes.split() for row in found)
+
+
+def people_list(connection: Connection, filters: Filters, limit: int) -> list[dict[str, Any]]:
+    """People, newest first."""
+    return page(connection, select(people), people, filters, limit)
+
+
+def token_list(connection: Connection, filters: Filters, limit: int) -> list[dict[str, Any]]:
+    """Tokens, newest first, each with the name of its `person`, without the digest."""
+    columns = [tokens.c[name] for name in TOKENS.columns if name not in ("digest", "person_id")]
+    query = select(*columns, people.c.name.label("person")).outerjoin(
+        people, people.c.id == tokens.c.person_id
+    )
+    return page(connection, query, tokens, filters, limit)
