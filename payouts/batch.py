@@ -4,33 +4,30 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass, field
-from typing import Any
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from payouts.backoff import retry_delay_ms
+from payouts.books import Books, MadeLeg
+from payouts.calls import METADATA_LEG
 from payouts.clock import Clock
 from payouts.errors import PayoutsError
-from payouts.event import THIN, PayoutObject, read_payout, read_related
+from payouts.event import THIN, PayoutObject, id_of, read_payout, read_related
 from payouts.ids import IdMaker
-from payouts.machine import Alert, Applied, Decision, Deferred, Ignored, Payout, decide, facts
-from payouts.states import EventStatus
+from payouts.leg import Leg
+from payouts.machine import Alert, Applied, Decision, Deferred, Ignored, decide
+from payouts.sightings import Cause, Sightings, moves_of
+from payouts.states import EventStatus, LegKind
 from payouts.storage import inbox
+from payouts.storage.columns import PLATFORM
 from payouts.storage.inbox import WorkItem
-from payouts.storage.payout_rows import (
-    Notice,
-    TransitionRow,
-    insert_notices,
-    insert_payouts,
-    insert_transitions,
-    lock_payouts,
-    transition_notice,
-    update_payouts,
-)
+from payouts.storage.payout_rows import lock_payouts, request_ids_of
+from payouts.storage.request_rows import legs_by_id, legs_by_stripe_id, wake_for_balance
+from payouts.transfer import TransferObject, leg_id_in, read_transfer
 
-FOREIGN = "foreign"
-PAYOUT_TYPES = "payout."
+PAYOUT_TYPES, TRANSFER_TYPES = "payout.", "transfer."
+BALANCE_AVAILABLE = "balance.available"
 FOLLOWED_RELATED = frozenset({"payout", "v1.payout"})
 """Types of related objects that a thin event is looked up for."""
 LOOKUP_WAIT_MS = 60_000
@@ -61,12 +58,18 @@ class BatchResult:
     """(inbox id, delay in ms) of failed events to try again."""
     lookups: list[int] = field(default_factory=list)
     """Inbox ids of events that need an answer of Stripe's."""
+    requests: list[int] = field(default_factory=list)
+    """Ids of requests that a worker may go on with."""
+    notices: int = 0
+    """How many rows the outbox got, or more."""
 
     def extend(self, other: "BatchResult") -> None:
         """Add what came of another part of the same batch."""
         self.outcomes += other.outcomes
         self.retries += other.retries
         self.lookups += other.lookups
+        self.requests += other.requests
+        self.notices += other.notices
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +86,8 @@ class Rules:
 
 @dataclass(slots=True)
 class _Work:
-    """What a batch decided so far and has yet to write."""
+    """What a batch decided so far about its events and has yet to write."""
 
-    born: dict[str, Payout] = field(default_factory=dict)
-    changed: dict[str, Payout] = field(default_factory=dict)
-    transitions: list[TransitionRow] = field(default_factory=list)
-    notices: list[Notice] = field(default_factory=list)
     final: list[tuple[int, EventStatus, str | None]] = field(default_factory=list)
     failures: list[inbox.Failure] = field(default_factory=list)
     deferrals: list[tuple[int, str]] = field(default_factory=list)
@@ -97,8 +96,22 @@ class _Work:
     def fork(self) -> "_Work":
         """A copy to go on with, that can be thrown away."""
         copies = {f.name: copy(getattr(self, f.name)) for f in dataclasses.fields(self) if f.name != "result"}
-        result = BatchResult(*(list(getattr(self.result, f.name)) for f in dataclasses.fields(BatchResult)))
+        result = BatchResult(*(copy(getattr(self.result, f.name)) for f in dataclasses.fields(BatchResult)))
         return _Work(**copies, result=result)
+
+
+@dataclass(slots=True)
+class _Links:
+    """What new payouts belong to, by Stripe's id."""
+
+    legs: dict[str, Leg] = field(default_factory=dict)
+    """Those that name a leg of ours in their metadata."""
+    reversed_requests: dict[str, int] = field(default_factory=dict)
+    """Reversals, with the request whose payout they take back."""
+
+    def request_id(self, stripe_id: str) -> int | None:
+        leg = self.legs.get(stripe_id)
+        return leg.request_id if leg else self.reversed_requests.get(stripe_id)
 
 
 class Batch:
@@ -109,43 +122,119 @@ class Batch:
         self.connection = connection
         self.now_ms = rules.clock()
         self.work = _Work()
+        self.books = Books(connection, rules.make_id, self.now_ms)
+        self._linked: dict[str, Leg] = {}
 
     def run(self, items: Sequence[WorkItem]) -> BatchResult:
         """Decide on `items` in order and write what came of them."""
-        about_payouts: list[tuple[WorkItem, PayoutObject]] = []
+        payouts: list[tuple[WorkItem, PayoutObject]] = []
+        transfers: list[tuple[WorkItem, TransferObject]] = []
         for item in items:
             try:
-                seen = self._payout_in(item)
+                seen = self._read(item)
             except Exception as error:  # noqa: BLE001 - whatever one event does, its neighbours go on
                 self._fail(item, error)
                 continue
-            if seen is not None:
-                about_payouts.append((item, seen))
-        return self.settle(about_payouts)
+            if isinstance(seen, PayoutObject):
+                payouts.append((item, seen))
+            elif isinstance(seen, TransferObject):
+                transfers.append((item, seen))
+        return self.settle(payouts, transfers)
 
     def settle(
-        self, pairs: Sequence[tuple[WorkItem, PayoutObject]], *, confirmed: bool = False
+        self,
+        payouts: Sequence[tuple[WorkItem, PayoutObject]],
+        transfers: Sequence[tuple[WorkItem, TransferObject]] = (),
+        *,
+        confirmed: bool = False,
     ) -> BatchResult:
         """Decide on each pair in order and write what came of it. `confirmed`: fetched from Stripe."""
-        stripe_ids = {seen.id for _, seen in pairs}
-        held = lock_payouts(self.connection, stripe_ids)
+        sightings = self._see(payouts, confirmed)
+        legs = self._legs_of(transfers)
+        moves = moves_of(sightings.transitions)
+        requests = {payout.request_id for payout, _ in moves} | {leg.request_id for leg in legs.values()}
+        self.books.load(request_id for request_id in requests if request_id is not None)
+        self._note_made(sightings)
+        for payout, old in moves:
+            self.books.payout_moved(payout, old)
+        for item, seen in transfers:
+            self._transfer(item, seen, legs.get(seen.id))
+        sightings.write(self.connection)
+        self._write()
+        self.work.result.notices += len(sightings.notices) + len(self.books.notices)
+        return self.work.result
+
+    def _see(self, pairs: Sequence[tuple[WorkItem, PayoutObject]], confirmed: bool) -> Sightings:
+        held = lock_payouts(self.connection, {seen.id for _, seen in pairs})
+        links = self._links([pair for pair in pairs if pair[1].id not in held])
         before = self.work
         while True:
             self.work = before.fork()
+            sightings = Sightings(self.rules.make_id, self.now_ms, held, self.rules.decide)
             for item, seen in pairs:
-                self._decide_one(item, seen, held, confirmed)
+                self._decide_one(sightings, item, seen, links.request_id(seen.id), confirmed)
             try:
-                insert_payouts(self.connection, list(self.work.born.values()))
-                break
+                sightings.insert_born(self.connection)
             except IntegrityError:
                 # Somebody else saw a new payout first. Only this statement is undone: read what is there
                 # now, and decide again.
-                found = lock_payouts(self.connection, self.work.born)
+                found = lock_payouts(self.connection, sightings.born)
                 if not found:
                     raise
                 held |= found
-        self._write()
-        return self.work.result
+            else:
+                self._linked = {key: leg for key, leg in links.legs.items() if key in sightings.born}
+                return sightings
+
+    def _links(self, unknown: Sequence[tuple[WorkItem, PayoutObject]]) -> _Links:
+        links = _Links()
+        named = {seen.id: leg_id_in(seen.metadata, METADATA_LEG) for _, seen in unknown if seen.metadata}
+        legs = legs_by_id(self.connection, {leg_id for leg_id in named.values() if leg_id is not None})
+        for item, seen in unknown:
+            leg = legs.get(named.get(seen.id) or 0)
+            # Whoever holds the account can write any metadata: it counts only where all else fits.
+            if leg and leg.kind == LegKind.PAYOUT and leg.account == item.account and _same(leg, seen):
+                links.legs[seen.id] = leg
+        originals = {seen.id: id_of(seen.original_payout) for _, seen in unknown if seen.amount < 0}
+        by_original = request_ids_of(self.connection, {key for key in originals.values() if key})
+        for stripe_id, original in originals.items():
+            if original in by_original:
+                links.reversed_requests[stripe_id] = by_original[original]
+        return links
+
+    def _note_made(self, sightings: Sightings) -> None:
+        self.books.load({leg.request_id for leg in self._linked.values()})
+        for stripe_id, leg in self._linked.items():
+            payout = sightings.payout(stripe_id)
+            if payout is not None and not self.books.leg_made(leg, MadeLeg(stripe_id)):
+                text = f"Stripe has a second payout for one leg of {payout.request_id}: {stripe_id}"
+                sightings.alert(Cause(payout.account), payout, (Alert("alert.payout_duplicate", text),))
+
+    def _legs_of(self, transfers: Sequence[tuple[WorkItem, TransferObject]]) -> dict[str, Leg]:
+        if not transfers:
+            return {}
+        known = legs_by_stripe_id(self.connection, {seen.id for _, seen in transfers})
+        named = {seen.id: leg_id_in(seen.metadata, METADATA_LEG) for _, seen in transfers}
+        legs = legs_by_id(self.connection, {leg_id for leg_id in named.values() if leg_id is not None})
+        found = {key: legs[leg_id] for key, leg_id in named.items() if leg_id in legs}
+        return {**found, **known}
+
+    def _transfer(self, item: WorkItem, seen: TransferObject, leg: Leg | None) -> None:
+        if leg is None or leg.kind != LegKind.TRANSFER or not _same(leg, seen):
+            self._finish(item, EventStatus.IGNORED, "transfer of no request of this service")
+            return
+        before = self.books.legs[leg.id]
+        made = self.books.leg_made(leg, MadeLeg(seen.id))
+        if not made:
+            held = f"{before.stripe_id} was made for the same leg"
+            self._fail(item, DeadEventError(f"a second transfer for one leg: {held}"))
+            return
+        self.books.transfer_reversed(leg, seen.amount_reversed)
+        if self.books.legs[leg.id] is before:
+            self._finish(item, EventStatus.IGNORED, f"transfer already {before.status}")
+            return
+        self.work.result.requests.append(leg.request_id)
+        self._finish(item, EventStatus.APPLIED, f"transfer {self.books.legs[leg.id].status}")
 
     def fail_one(self, item: WorkItem, error: BaseException) -> BatchResult:
         """Record a failed attempt at `item`, and nothing else."""
@@ -161,73 +250,66 @@ class Batch:
 
     def _write(self, deferred_ms: int = LOOKUP_WAIT_MS) -> None:
         work = self.work
-        update_payouts(self.connection, list(work.changed.values()))
-        insert_transitions(self.connection, work.transitions)
-        insert_notices(self.connection, work.notices)
+        self.books.write()
         for failure in work.failures:
             inbox.record_failure(self.connection, failure, self.rules.make_id())
         for inbox_id, reason in work.deferrals:
             inbox.defer(self.connection, inbox_id, reason, self.now_ms + deferred_ms)
         inbox.finish(self.connection, work.final, self.now_ms)
 
-    def _payout_in(self, item: WorkItem) -> PayoutObject | None:
-        """The payout to decide on; None where the event is settled without one."""
+    def _read(self, item: WorkItem) -> PayoutObject | TransferObject | None:
+        """What the event shows; None where it is settled by itself."""
         if item.kind == THIN:
-            related = read_related(item.payload)
-            if related and related.type in FOLLOWED_RELATED:
-                self._defer(item, Deferred(f"thin event: {related.type} is fetched", ask_stripe=True))
-            else:
-                about = related.type if related else "nothing"
-                self._finish(item, EventStatus.IGNORED, f"thin event {item.type} about {about}: not followed")
+            self._thin(item)
             return None
         if item.type.startswith(PAYOUT_TYPES):
             return read_payout(item.payload)
+        if item.type.startswith(TRANSFER_TYPES) and item.account == PLATFORM:
+            return read_transfer(item.payload)
+        if item.type == BALANCE_AVAILABLE:
+            woken = wake_for_balance(self.connection, item.account, self.now_ms)
+            status = EventStatus.APPLIED if woken else EventStatus.IGNORED
+            self._finish(item, status, "requests go on" if woken else "no request waits for a balance")
+            return None
         self._finish(item, EventStatus.IGNORED, f"event type {item.type} is not followed")
         return None
 
+    def _thin(self, item: WorkItem) -> None:
+        related = read_related(item.payload)
+        if related and related.type in FOLLOWED_RELATED:
+            self._defer(item, Deferred(f"thin event: {related.type} is fetched", ask_stripe=True))
+            return
+        about = related.type if related else "nothing"
+        self._finish(item, EventStatus.IGNORED, f"thin event {item.type} about {about}: not followed")
+
     def _decide_one(
-        self, item: WorkItem, seen: PayoutObject, held: dict[str, Payout], confirmed: bool
+        self,
+        sightings: Sightings,
+        item: WorkItem,
+        seen: PayoutObject,
+        request_id: int | None,
+        confirmed: bool,
     ) -> None:
-        current = self.work.born.get(seen.id) or self.work.changed.get(seen.id) or held.get(seen.id)
+        cause = Cause(item.account, item.id, item.event_id)
         try:
-            decision = self.rules.decide(current, seen, item.account, confirmed=confirmed)
-            if isinstance(decision, Applied):
-                self._apply(item, seen, current, decision)
-            elif isinstance(decision, Ignored):
-                self._finish(item, EventStatus.IGNORED, decision.reason)
-            elif isinstance(decision, Deferred):
-                self._defer(item, decision)
-                if current is not None:
-                    self._alert(item, current, decision.alerts)
-            else:
-                self._fail(item, DeadEventError(decision.reason))
+            decision = sightings.see(cause, seen, request_id, confirmed=confirmed)
         except Exception as error:  # noqa: BLE001 - whatever one event does, its neighbours go on
             self._fail(item, error)
-
-    def _apply(self, item: WorkItem, seen: PayoutObject, current: Payout | None, decision: Applied) -> None:
-        work, make_id = self.work, self.rules.make_id
-        changes: dict[str, Any] = {**decision.changes, "updated_at_ms": self.now_ms}
-        if current is None:
-            payout = _new_payout(make_id(), item, seen, changes, self.now_ms)
-        else:
-            payout = dataclasses.replace(current, **changes)
-        is_new = current is None or seen.id in work.born
-        (work.born if is_new else work.changed)[seen.id] = payout
-        reason = detail = "details only"
-        if decision.transition:
+            return
+        if isinstance(decision, Applied):
             move = decision.transition
-            row = TransitionRow(make_id(), payout, move, item.id, item.event_id, self.now_ms)
-            work.transitions.append(row)
-            work.notices.append(transition_notice(row, make_id()))
-            reason = move.reason
-            detail = f"{payout.stripe_id} {move.from_status or 'new'} → {move.to_status}"
-        self._alert(item, payout, decision.alerts)
-        self._finish(item, EventStatus.APPLIED, reason, detail)
-
-    def _alert(self, item: WorkItem, payout: Payout, alerts: Sequence[Alert]) -> None:
-        for alert in alerts:
-            notice = Notice(self.rules.make_id(), alert.name, payout, item.event_id, self.now_ms, alert.text)
-            self.work.notices.append(notice)
+            reason = move.reason if move else "details only"
+            detail = f"{seen.id} {move.from_status or 'new'} → {move.to_status}" if move else reason
+            self._finish(item, EventStatus.APPLIED, reason, detail)
+        elif isinstance(decision, Ignored):
+            self._finish(item, EventStatus.IGNORED, decision.reason)
+        elif isinstance(decision, Deferred):
+            self._defer(item, decision)
+            current = sightings.payout(seen.id)
+            if current is not None:
+                sightings.alert(cause, current, decision.alerts)
+        else:
+            self._fail(item, DeadEventError(decision.reason))
 
     def _finish(self, item: WorkItem, status: EventStatus, reason: str, detail: str = "") -> None:
         self.work.final.append((item.id, status, reason))
@@ -258,20 +340,5 @@ class Batch:
         self.work.result.outcomes.append(Outcome(item.id, item.event_id, item.type, status, detail))
 
 
-def _new_payout(
-    payout_id: int, item: WorkItem, seen: PayoutObject, changes: dict[str, Any], at_ms: int
-) -> Payout:
-    values: dict[str, Any] = {
-        **facts(seen),
-        "id": payout_id,
-        "stripe_id": seen.id,
-        "account": item.account,
-        "status": None,
-        "amount_minor": seen.amount,
-        "currency": seen.currency.lower(),
-        "origin": FOREIGN,
-        "livemode": seen.livemode,
-        "unknown_status": None,
-        "created_at_ms": at_ms,
-    }
-    return Payout(**{**values, **changes})
+def _same(leg: Leg, seen: PayoutObject | TransferObject) -> bool:
+    return (leg.amount_minor, leg.currency) == (seen.amount, seen.currency.lower())

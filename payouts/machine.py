@@ -43,6 +43,8 @@ class Payout:
     unknown_status: str | None
     created_at_ms: int
     updated_at_ms: int
+    request_id: int | None = None
+    """The requested payout that it pays out; None: foreign."""
 
 
 METHODS = frozenset({"standard", "instant"})

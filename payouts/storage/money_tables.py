@@ -180,6 +180,7 @@ legs = Table(
     Column("created_at_ms", BigInteger, nullable=False),
     Column("updated_at_ms", BigInteger, nullable=False),
     UniqueConstraint("account", "stripe_id"),
+    Index(None, "stripe_id"),
     Index(None, "request_id", "id"),
     Index(None, "kind", "status", "id"),
     comment="a step of a request at Stripe",

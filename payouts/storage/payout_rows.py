@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, select
 
 from payouts.errors import RowIdTakenError
 from payouts.machine import PAYOUT_COLUMNS, Payout, Transition
+from payouts.request import public_id
 from payouts.states import DOMAIN_EVENT, PayoutStatus
 from payouts.storage.bulk import insert_rows, update_rows
 from payouts.storage.tables import outbox, payout_transitions, payouts
@@ -23,7 +24,6 @@ _FIXED = frozenset(
         "account",
         "amount_minor",
         "currency",
-        "origin",
         "livemode",
         "created_s",
         "created_at_ms",
@@ -48,6 +48,19 @@ def lock_payouts(connection: Connection, stripe_ids: Iterable[str]) -> dict[str,
     return {payout.stripe_id: payout for payout in map(_payout, rows)}
 
 
+def request_ids_of(connection: Connection, stripe_ids: Iterable[str]) -> dict[str, int]:
+    """The requests that these payouts belong to, by Stripe's id; foreign ones are left out."""
+    wanted = sorted(set(stripe_ids))
+    if not wanted:
+        return {}
+    rows = connection.execute(
+        select(payouts.c.stripe_id, payouts.c.request_id).where(
+            payouts.c.stripe_id.in_(wanted), payouts.c.request_id.is_not(None)
+        )
+    )
+    return {row.stripe_id: row.request_id for row in rows}
+
+
 def insert_payouts(connection: Connection, new: Sequence[Payout]) -> None:
     """Insert payouts seen for the first time. IntegrityError where somebody else was faster."""
     ordered = sorted(new, key=lambda payout: payout.stripe_id)
@@ -67,8 +80,9 @@ class TransitionRow:
     id: int
     payout: Payout
     transition: Transition
-    inbox_id: int
-    event_id: str
+    inbox_id: int | None
+    event_id: str | None
+    """None, as `inbox_id`: an answer of Stripe's to a call caused it, not an event."""
     at_ms: int
 
 
@@ -102,7 +116,7 @@ class Notice:
     id: int
     name: str
     payout: Payout
-    event_id: str
+    event_id: str | None
     at_ms: int
     text: str = ""
 
@@ -119,7 +133,7 @@ def transition_notice(row: TransitionRow, notice_id: int) -> Notice:
 def insert_notices(connection: Connection, notices: Sequence[Notice]) -> None:
     """Write outbox rows; one whose name the payout has already is left out."""
     columns = (
-        *("id", "account", "name", "payout_id", "dedupe_key"),
+        *("id", "account", "name", "payout_id", "request_id", "dedupe_key"),
         *("body", "status", "due_at_ms", "attempts", "created_at_ms"),
     )
     values = [
@@ -128,6 +142,7 @@ def insert_notices(connection: Connection, notices: Sequence[Notice]) -> None:
             notice.payout.account,
             notice.name,
             notice.payout.id,
+            notice.payout.request_id,
             notice.dedupe_key,
             _body(notice),
             PENDING_DELIVERY,
@@ -152,6 +167,7 @@ def _body(notice: Notice) -> str:
     body: dict[str, Any] = {
         "name": notice.name,
         "payout_id": str(payout.id),
+        "request_id": public_id(payout.request_id) if payout.request_id else None,
         "stripe_id": payout.stripe_id,
         "account": payout.account,
         "status": payout.status,

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select, update
 
 from payouts.ids import IdMaker
 from payouts.leg import Attempt, Leg
 from payouts.request import PayoutRequest, RequestMove
 from payouts.states import AttemptStatus, LegKind, LegStatus, RequestStatus
 from payouts.storage.bulk import insert_rows
+from payouts.storage.columns import PLATFORM
 from payouts.storage.money_tables import leg_attempts, legs, payout_requests, request_transitions
 from payouts.storage.records import Records
 
@@ -70,3 +71,44 @@ def note_moves(connection: Connection, moves: Sequence[RequestMove], make_id: Id
         for move in moves
     ]
     insert_rows(connection, request_transitions, columns, rows)
+
+
+def legs_by_id(connection: Connection, leg_ids: Iterable[int]) -> dict[int, Leg]:
+    """These legs, read without a lock: good for finding the request whose lock covers them."""
+    wanted = sorted(set(leg_ids))
+    if not wanted:
+        return {}
+    return {leg.id: leg for leg in LEGS.find(connection, legs.c.id.in_(wanted))}
+
+
+def legs_by_stripe_id(connection: Connection, stripe_ids: Iterable[str]) -> dict[str, Leg]:
+    """The legs of these objects of Stripe's, read without a lock."""
+    wanted = sorted(set(stripe_ids))
+    if not wanted:
+        return {}
+    found = LEGS.find(connection, legs.c.stripe_id.in_(wanted))
+    return {leg.stripe_id: leg for leg in found if leg.stripe_id}
+
+
+PLATFORM_BALANCE, ACCOUNT_BALANCE = "platform_balance", "account_balance"
+"""What a request waits for whose transfer, or whose payout, found too little money."""
+
+
+def wake_for_balance(connection: Connection, account: str, now_ms: int) -> int:
+    """Money came to `account`: requests that waited for it are due now. Returns how many."""
+    r = payout_requests.c
+    query = select(r.id).where(r.blocked == PLATFORM_BALANCE)
+    if account != PLATFORM:
+        query = select(r.id).where(r.blocked == ACCOUNT_BALANCE, r.account == account)
+    ids = list(connection.scalars(query.order_by(r.id).limit(WAKE_MOST)))
+    if ids:
+        connection.execute(
+            update(payout_requests)
+            .where(r.id.in_(ids), r.due_at_ms > now_ms)
+            .values(due_at_ms=now_ms, updated_at_ms=now_ms)
+        )
+    return len(ids)
+
+
+WAKE_MOST = 5_000
+"""Of waiting requests for one event; the others come at their own time."""

@@ -265,6 +265,7 @@ def _requests() -> None:
         **_MYSQL,
     )
     op.create_index("ix_legs_kind_status_id", "legs", ["kind", "status", "id"])
+    op.create_index("ix_legs_stripe_id", "legs", ["stripe_id"])
     op.create_index("ix_legs_request_id_id", "legs", ["request_id", "id"])
     op.create_table(
         "leg_attempts",

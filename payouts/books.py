@@ -1,0 +1,255 @@
+"""What events and answers do to requested payouts: their state, their legs and the ledger.
+
+One `Books` belongs to one transaction: `load` locks the requests, the methods decide in memory, `write`
+writes everything in sets. Rows are locked in one order by everybody: partners, payouts, requests, ledger
+accounts.
+"""
+
+import dataclasses
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection
+
+from payouts import ledger
+from payouts.ids import IdMaker
+from payouts.ledger import Entry, Movement, steps_of_payout
+from payouts.leg import Attempt, Leg
+from payouts.machine import Payout
+from payouts.plan import last_leg
+from payouts.request import PayoutRequest, RequestMove
+from payouts.states import AttemptStatus, LegKind, LegStatus, PayoutStatus, RequestStatus
+from payouts.storage.ledger_rows import post
+from payouts.storage.request_notices import RequestNotice, insert_request_notices
+from payouts.storage.request_rows import (
+    ATTEMPTS,
+    LEGS,
+    REQUESTS,
+    attempts_of,
+    legs_of,
+    lock_requests,
+    note_moves,
+)
+
+_FAILED = (PayoutStatus.FAILED, PayoutStatus.CANCELED)
+_PAID = (PayoutStatus.PAID, PayoutStatus.REVERSED)
+_UNDER_WAY = (RequestStatus.SENDING, RequestStatus.UNCLEAR)
+MOVE_NOTICES = {
+    RequestStatus.RETURNED: "payout.returned",
+    RequestStatus.REVERSED: "payout.credited_again",
+    RequestStatus.FAILED: "payout.refused",
+    RequestStatus.UNCLEAR: "alert.payout_unclear",
+}
+"""Outbox rows written when a request comes to such a state, besides those of its payout."""
+
+
+def follow(
+    now: RequestStatus, old: PayoutStatus | None, new: PayoutStatus, amount_minor: int
+) -> RequestStatus | None:
+    """Where a payout's move takes its request; None where it stays.
+
+    A reversal (its amount is negative) takes a paid request to returned, and back if it fails later.
+    """
+    if amount_minor < 0:
+        if new in _PAID and old not in _PAID:
+            return RequestStatus.RETURNED if now == RequestStatus.PAID else None
+        back = new in _FAILED and old in _PAID and now == RequestStatus.RETURNED
+        return RequestStatus.PAID if back else None
+    if new in _FAILED:
+        held = (*_UNDER_WAY, RequestStatus.SENT, RequestStatus.PAID)
+        return RequestStatus.RETURNED if old not in _FAILED and now in held else None
+    if new in _PAID:
+        return RequestStatus.PAID if now in (*_UNDER_WAY, RequestStatus.SENT) else None
+    return RequestStatus.SENT if now in _UNDER_WAY else None
+
+
+@dataclass(frozen=True, slots=True)
+class MadeLeg:
+    """How an attempt at a leg was found to have succeeded."""
+
+    stripe_id: str
+    stripe_request_id: str | None = None
+
+
+class Books:
+    """The requests of one transaction with their legs and attempts, and what is to be written about them."""
+
+    def __init__(self, connection: Connection, make_id: IdMaker, now_ms: int) -> None:
+        self.connection = connection
+        self.make_id = make_id
+        self.now_ms = now_ms
+        self.requests: dict[int, PayoutRequest] = {}
+        self.legs: dict[int, Leg] = {}
+        self.attempts: dict[int, Attempt] = {}
+        self.notices: list[RequestNotice] = []
+        self._entries: list[Entry] = []
+        self._moves: list[RequestMove] = []
+        self._new: set[int] = set()
+        self._changed: set[int] = set()
+
+    def load(self, request_ids: Iterable[int]) -> None:
+        """Lock these requests and read what belongs to them."""
+        wanted = set(request_ids) - self.requests.keys()
+        if not wanted:
+            return
+        self.requests |= lock_requests(self.connection, wanted)
+        self.legs |= {leg.id: leg for leg in legs_of(self.connection, wanted)}
+        self.attempts |= {attempt.id: attempt for attempt in attempts_of(self.connection, wanted)}
+
+    def legs_of(self, request: PayoutRequest) -> list[Leg]:
+        """The legs of a request, oldest first."""
+        return sorted((g for g in self.legs.values() if g.request_id == request.id), key=lambda g: g.id)
+
+    def attempts_of(self, request: PayoutRequest) -> list[Attempt]:
+        """The attempts of a request, oldest first."""
+        return sorted((a for a in self.attempts.values() if a.request_id == request.id), key=lambda a: a.id)
+
+    def add_leg(self, leg: Leg) -> None:
+        """A leg that begins now."""
+        self.legs[leg.id] = leg
+        self._new.add(leg.id)
+
+    def add_attempt(self, attempt: Attempt) -> None:
+        """An attempt that is written before its call is made."""
+        self.attempts[attempt.id] = attempt
+        self._new.add(attempt.id)
+
+    def change_request(self, request: PayoutRequest, **changes: Any) -> PayoutRequest:
+        """Change what is not the state of a request."""
+        changed = dataclasses.replace(request, updated_at_ms=self.now_ms, **changes)
+        self.requests[request.id] = changed
+        self._changed.add(request.id)
+        return changed
+
+    def change_leg(self, leg: Leg, **changes: Any) -> Leg:
+        """Change a leg."""
+        self.legs[leg.id] = changed = dataclasses.replace(leg, updated_at_ms=self.now_ms, **changes)
+        self._changed.add(leg.id)
+        return changed
+
+    def change_attempt(self, attempt: Attempt, **changes: Any) -> Attempt:
+        """Change an attempt."""
+        self.attempts[attempt.id] = changed = dataclasses.replace(attempt, **changes)
+        self._changed.add(attempt.id)
+        return changed
+
+    def move(
+        self, request: PayoutRequest, to: RequestStatus, reason: str, actor: str | None = None, **changes: Any
+    ) -> PayoutRequest:
+        """Move a request to its next state, with what that state's arrival is told to others."""
+        moved = request.moved(to, self.now_ms, **changes)
+        self.requests[request.id] = moved
+        self._changed.add(request.id)
+        self._moves.append(RequestMove(moved, request.status, reason, actor))
+        if to in MOVE_NOTICES:
+            legs = len(self.legs_of(moved))
+            self.notices.append(RequestNotice(MOVE_NOTICES[to], moved, self.now_ms, reason, str(legs)))
+        return moved
+
+    def post(
+        self,
+        request: PayoutRequest,
+        kind: str,
+        reference: str,
+        movements: tuple[Movement, ...],
+        payout_id: int | None = None,
+        actor: str | None = None,
+    ) -> None:
+        """Post a transaction of the request's partner, once for its reference."""
+        self._entries.append(
+            Entry(
+                *(kind, reference, request.account, request.partner_id, request.currency, movements),
+                effective_at_ms=self.now_ms,
+                request_id=request.id,
+                payout_id=payout_id,
+                actor=actor,
+            )
+        )
+
+    def payout_moved(self, payout: Payout, old: PayoutStatus | None) -> None:
+        """A payout of a request came from `old` to its state: postings, leg and request follow."""
+        request = self.requests.get(payout.request_id or 0)
+        if request is None or payout.status is None:
+            return
+        for step in steps_of_payout(old, payout.status, payout.amount_minor):
+            reference = f"payout:{payout.id}:{step.name}"
+            self.post(request, f"payout_{step.name}", reference, step.movements, payout.id)
+        legs = self.legs_of(request)
+        mine = next((leg for leg in legs if leg.stripe_id == payout.stripe_id), None)
+        if mine and payout.status in _FAILED and mine.status == LegStatus.DONE:
+            self.change_leg(mine, status=LegStatus.FAILED)
+        newest = last_leg(legs, LegKind.PAYOUT)
+        if mine is not None and newest is not None and mine.id != newest.id:
+            return  # of an attempt before the newest: the request has gone on from there
+        to = follow(request.status, old, payout.status, payout.amount_minor)
+        if to is not None:
+            self.move(request, to, f"payout {payout.stripe_id} is {payout.status}", **_AT_REST)
+
+    def leg_made(self, leg: Leg, made: MadeLeg) -> bool:
+        """Stripe has made a leg's object. False: another object was made for it before."""
+        leg = self.legs.get(leg.id, leg)
+        if leg.stripe_id is not None:
+            return leg.stripe_id == made.stripe_id
+        self.change_leg(leg, stripe_id=made.stripe_id, status=LegStatus.DONE)
+        for attempt in self.attempts.values():
+            if attempt.leg_id == leg.id and attempt.status == AttemptStatus.OPEN:
+                self.change_attempt(
+                    attempt,
+                    status=AttemptStatus.SUCCEEDED,
+                    answered_at_ms=self.now_ms,
+                    stripe_request_id=made.stripe_request_id or attempt.stripe_request_id,
+                )
+        request = self.requests[leg.request_id]
+        if leg.kind == LegKind.TRANSFER:
+            self.post(request, "transfer", f"leg:{leg.id}:made", ledger.transferred(leg.amount_minor))
+        if request.status in _UNDER_WAY and leg.kind == LegKind.TRANSFER:
+            self._go_on(request)
+        return True
+
+    def _go_on(self, request: PayoutRequest) -> None:
+        if request.status == RequestStatus.UNCLEAR:
+            request = self.move(request, RequestStatus.SENDING, "what was unclear was found at Stripe")
+        self.change_request(request, blocked=None, blocked_text=None, tries=0, due_at_ms=self.now_ms)
+
+    def transfer_reversed(self, leg: Leg, total_minor: int) -> None:
+        """So much of a transfer has come back in all. Less than is known already is lateness."""
+        leg = self.legs.get(leg.id, leg)
+        more = total_minor - leg.reversed_minor
+        if more <= 0:
+            return
+        whole = total_minor >= leg.amount_minor
+        status = LegStatus.REVERSED if whole else leg.status
+        self.change_leg(leg, reversed_minor=total_minor, status=status)
+        request = self.requests[leg.request_id]
+        reference = f"leg:{leg.id}:reversed:{total_minor}"
+        self.post(request, "transfer_reversed", reference, ledger.transfer_reversed(more))
+        if whole and request.status in _TAKEN_BACK:
+            self.post(
+                request, "taken_back", f"request:{request.id}:taken_back", ledger.taken_back(leg.amount_minor)
+            )
+            self.move(request, RequestStatus.REVERSED, f"transfer {leg.stripe_id} was reversed", **_AT_REST)
+
+    def write(self) -> None:
+        """Write all that changed."""
+        changed = self._changed
+        REQUESTS.save(self.connection, [r for r in self.requests.values() if r.id in changed])
+        note_moves(self.connection, self._moves, self.make_id, self.now_ms)
+        LEGS.insert(self.connection, [leg for leg in self.legs.values() if leg.id in self._new])
+        ATTEMPTS.insert(self.connection, [a for a in self.attempts.values() if a.id in self._new])
+        old = changed - self._new
+        LEGS.save(self.connection, [leg for leg in self.legs.values() if leg.id in old])
+        ATTEMPTS.save(self.connection, [a for a in self.attempts.values() if a.id in old])
+        post(self.connection, self._entries, self.make_id, self.now_ms)
+        insert_request_notices(self.connection, self.notices, self.make_id)
+
+
+_AT_REST: dict[str, Any] = {
+    "blocked": None,
+    "blocked_text": None,
+    "lease_until_ms": 0,
+    "lease": None,
+    "tries": 0,
+}
+"""What a request looks like that no worker has anything to do for."""
+_TAKEN_BACK = (RequestStatus.RETURNED, RequestStatus.REVERSING, RequestStatus.UNCLEAR)
