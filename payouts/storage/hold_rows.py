@@ -1,0 +1,68 @@
+"""Holds as rows, and the requests that wait for one to be released."""
+
+from collections.abc import Iterable, Sequence
+
+from sqlalchemy import Connection, select, tuple_, update
+
+from payouts.holds import Hold, HoldKind, HoldScope, Target
+from payouts.states import RequestStatus
+from payouts.storage.money_tables import holds, payout_requests
+from payouts.storage.records import Records
+
+HOLDS = Records(
+    holds,
+    Hold,
+    fixed={"id", "account", "kind", "scope", "scope_key", "reason", "placed_by", "placed_at_ms"},
+    reads={"kind": HoldKind, "scope": HoldScope},
+)
+
+
+def active_on(connection: Connection, targets: Iterable[Target]) -> list[Hold]:
+    """The active holds on any of `targets`, oldest first; read without a lock."""
+    wanted = sorted(set(targets))
+    if not wanted:
+        return []
+    on_one = tuple_(holds.c.scope, holds.c.scope_key).in_([(str(scope), key) for scope, key in wanted])
+    return HOLDS.find(connection, on_one, holds.c.active)
+
+
+def lock_active_on(connection: Connection, kind: HoldKind, target: Target) -> list[Hold]:
+    """The active holds of a kind on one target, locked, oldest first."""
+    query = HOLDS.query(
+        holds.c.scope == target[0], holds.c.scope_key == target[1], holds.c.kind == kind, holds.c.active
+    )
+    return HOLDS.all(connection, query.with_for_update())
+
+
+def lock_hold(connection: Connection, hold_id: int) -> Hold | None:
+    """One hold, locked; None where there is none of this id."""
+    return next(iter(HOLDS.lock(connection, holds.c.id, [hold_id])), None)
+
+
+def wake(
+    connection: Connection, codes: Sequence[str], now_ms: int, most: int, after_id: int = 0
+) -> list[int]:
+    """Make up to `most` queued requests that wait for one of `codes` due at once; returns their ids.
+
+    In the order of ids behind `after_id`: call again with the last one until nothing comes. The requests
+    are checked again before they are sent, so one that is woken in vain only waits anew.
+    """
+    waiting = (
+        payout_requests.c.status == RequestStatus.QUEUED,
+        payout_requests.c.blocked.in_(list(codes)),
+    )
+    ids = list(
+        connection.scalars(
+            select(payout_requests.c.id)
+            .where(*waiting, payout_requests.c.id > after_id)
+            .order_by(payout_requests.c.id)
+            .limit(most)
+        )
+    )
+    if ids:
+        connection.execute(
+            update(payout_requests)
+            .where(payout_requests.c.id.in_(ids), *waiting)
+            .values(due_at_ms=now_ms, updated_at_ms=now_ms)
+        )
+    return ids
