@@ -8,6 +8,7 @@ import msgspec
 from sqlalchemy import Connection, select
 
 from payouts.errors import RowIdTakenError
+from payouts.ids import IdMaker
 from payouts.request import PayoutRequest
 from payouts.storage.bulk import insert_rows
 from payouts.storage.payout_rows import PENDING_DELIVERY
@@ -16,29 +17,31 @@ from payouts.storage.tables import outbox
 
 @dataclass(frozen=True, slots=True)
 class RequestNotice:
-    """A domain event for the outbox: at most one of a name for a `subject`, by default the request."""
+    """A domain event for the outbox: at most one of a name for a request, and for an `occasion` of it where
+    the same can happen again."""
 
-    id: int
     name: str
     request: PayoutRequest
     at_ms: int
     text: str = ""
-    subject: str = ""
+    occasion: str = ""
 
     @property
     def dedupe_key(self) -> str:
-        return f"{self.subject or self.request.id}:{self.name}"
+        return f"{self.request.id}:{self.name}" + (f":{self.occasion}" if self.occasion else "")
 
 
-def insert_request_notices(connection: Connection, notices: Sequence[RequestNotice]) -> None:
-    """Write outbox rows; one whose name the subject has already is left out."""
+def insert_request_notices(
+    connection: Connection, notices: Sequence[RequestNotice], make_id: IdMaker
+) -> None:
+    """Write outbox rows; one whose name the request has already for the occasion is left out."""
     columns = (
         *("id", "account", "name", "request_id", "dedupe_key"),
         *("body", "status", "due_at_ms", "attempts", "created_at_ms"),
     )
     values = [
         (
-            *(notice.id, notice.request.account, notice.name, notice.request.id, notice.dedupe_key),
+            *(make_id(), notice.request.account, notice.name, notice.request.id, notice.dedupe_key),
             *(_body(notice), PENDING_DELIVERY, notice.at_ms, 0, notice.at_ms),
         )
         for notice in notices
