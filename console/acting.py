@@ -45,23 +45,29 @@ def acting(data: Path | None, scope: str, as_name: str | None = None) -> Iterato
 
 
 def token_of(data: Path | None, as_name: str | None = None) -> str:
+    """The token to act by, as `find_token`. RefusedError, with what to do, where there is none."""
+    token = find_token(data, as_name)
+    if token is None:
+        raise RefusedError(
+            "not_signed_in",
+            f"set {VARIABLE} to your token; where no admin has one, "
+            "`payouts people add NAME --role admin` makes the first",
+        )
+    return token
+
+
+def find_token(data: Path | None, as_name: str | None = None) -> str | None:
     """The token to act by: that of `as_name` in the folder, else PAYOUTS_TOKEN, else the folder's first."""
     given = os.environ.get(VARIABLE, "").strip()
     if given and as_name is None:
         return given
     folder = data_dir_of(data)
-    kept: dict[str, str] = {} if folder is None else folder.read().get("people", {})
-    if as_name is not None:
-        if as_name not in kept:
-            there = f"it has {' and '.join(kept)}" if kept else f"elsewhere, set {VARIABLE}"
-            raise RefusedError(
-                "not_signed_in", f"--as takes a person of a `payouts up` folder, not {as_name!r}: {there}"
-            )
-        return kept[as_name]
-    if not kept:
+    kept = folder.people() if folder is not None and folder.is_made else {}
+    if as_name is None:
+        return next(iter(kept.values()), None)
+    if as_name not in kept:
+        there = f"it has {' and '.join(kept)}" if kept else f"elsewhere, set {VARIABLE}"
         raise RefusedError(
-            "not_signed_in",
-            f"set {VARIABLE} to your token; where nobody has one yet, "
-            "`payouts people add NAME --role admin` makes the first",
+            "not_signed_in", f"--as takes a person of a `payouts up` folder, not {as_name!r}: {there}"
         )
-    return next(iter(kept.values()))
+    return kept[as_name]

@@ -52,6 +52,14 @@ class DataDir:
         """Remember where Redis listens."""
         self._write(self._file, {**self.read(), "redis_port": port})
 
+    def people(self) -> dict[str, str]:
+        """The tokens of the folder's own people, by name; the first is who commands act as."""
+        return dict(self.read().get("people", {}))
+
+    def keep_people(self, tokens: dict[str, str]) -> None:
+        """Remember the tokens of the folder's own people."""
+        self._write(self._file, {**self.read(), "people": tokens})
+
     def environment(self) -> dict[str, str]:
         """The settings of the embedded default, as environment variables."""
         kept = self.read()

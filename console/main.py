@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from console import database, deliver, events, payout_commands, up
+from console import audit, database, deliver, events, payout_commands, people, up
 from console.context import DataOption, environment_of
 from console.output import be_lenient, err
 from payouts.errors import PayoutsError
@@ -25,6 +25,9 @@ app = typer.Typer(
 app.command("up")(up.up)
 app.add_typer(events.app, name="event")
 app.add_typer(payout_commands.app, name="payout")
+app.add_typer(people.people, name="people")
+app.add_typer(people.tokens, name="token")
+app.add_typer(audit.app, name="audit")
 app.add_typer(database.app, name="db")
 app.command("deliver")(deliver.deliver)
 

@@ -14,6 +14,7 @@ import typer
 
 from console.data_dir import DEFAULT, DataDir, free_port, is_free
 from console.feed import Feed
+from console.local_people import admit_operators
 from console.local_redis import redis_child, wait_for_redis
 from console.output import out
 from console.supervisor import Child, Supervisor
@@ -67,6 +68,7 @@ def _start(supervisor: Supervisor, folder: DataDir, port: int) -> None:
     wait_for_redis(redis, environment["REDIS_URL"])
     engine = open_engine(load_settings(**{name.lower(): value for name, value in environment.items()}))
     migrate.upgrade(engine)
+    admit_operators(folder, engine)
     engine.dispose()
     environment = {
         **redis.environment,

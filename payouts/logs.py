@@ -10,7 +10,8 @@ from typing import Any, TextIO, cast
 import structlog
 
 _SECRET = re.compile(
-    r"(whsec_|sk_live_|sk_test_|rk_live_|rk_test_)[A-Za-z0-9_+/=-]+|(?<=://)([^/\s:@]*):[^/\s@]+@"
+    r"(whsec_|sk_live_|sk_test_|rk_live_|rk_test_|\bpt_(?=[\w-]{43}))[A-Za-z0-9_+/=-]+"
+    r"|(?<=://)([^/\s:@]*):[^/\s@]+@"
 )
 
 

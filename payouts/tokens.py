@@ -79,8 +79,8 @@ def expiry(days: int, at_ms: int) -> int:
     return at_ms + days * DAY_MS
 
 
-def admit(digest: str, found: Token | None, person: Person | None, at_ms: int) -> Actor:
-    """The actor that the token with `digest` stands for, by what is kept of it. TokenError where nobody.
+def admit(digest: str, found: Token | None, person: Person | None, at_ms: int) -> tuple[Actor, Token]:
+    """Whom the token with `digest` stands for, and what is kept of it. TokenError where for nobody.
 
     A person may do what both the token and the person's role allow.
     """
@@ -101,11 +101,11 @@ def admit(digest: str, found: Token | None, person: Person | None, at_ms: int) -
         )
     scopes = frozenset(found.scopes.split())
     if found.person_id is None:
-        return Actor(PROGRAM_PREFIX + found.name, None, found.id, scopes)
+        return Actor(PROGRAM_PREFIX + found.name, None, found.id, scopes), found
     if person is None or not person.active:
         who = "whose person is not there" if person is None else f"of {person.name}, who was deactivated"
         raise TokenError("person_inactive", f"this is a token {who}: use one of an active person")
-    return Actor(person.name, person.id, found.id, scopes & ROLE_SCOPES[person.role])
+    return Actor(person.name, person.id, found.id, scopes & ROLE_SCOPES[person.role]), found
 
 
 def use_is_worth_noting(found: Token, at_ms: int) -> bool:

@@ -1,5 +1,6 @@
 """The audit log's rows: appended under the lock of their chain's head, never changed."""
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -13,7 +14,9 @@ from payouts.errors import PayoutsError
 from payouts.ids import IdMaker
 from payouts.logs import redact
 from payouts.storage.columns import PLATFORM
+from payouts.storage.paging import page
 from payouts.storage.people_tables import audit, audit_chains
+from payouts.storage.queries import Filters
 from payouts.storage.records import Records
 
 REASON_CHARS = 255
@@ -118,6 +121,12 @@ def next_chain(connection: Connection, after: str = "") -> str | None:
     return min((name for name in names if name is not None), default=None)
 
 
+def chain_exists(connection: Connection, chain: str) -> bool:
+    """Whether `chain` has a head or entries."""
+    entries = select(audit.c.number).where(audit.c.chain == chain).limit(1)
+    return head_of(connection, chain) is not None or connection.execute(entries).first() is not None
+
+
 def walk(connection: Connection, chain: str, head: Head) -> Iterator[Entry]:
     """The entries of `chain` up to `head` by number, a page in memory; then one behind its end, if any.
 
@@ -129,13 +138,27 @@ def walk(connection: Connection, chain: str, head: Head) -> Iterator[Entry]:
         query = ENTRIES.query(a.chain == chain, a.number <= head.number).order_by(None).order_by(a.number)
         if after is not None:
             query = query.where(a.number > after)
-        page = ENTRIES.all(connection, query.limit(PAGE))
-        yield from page
+        found = ENTRIES.all(connection, query.limit(PAGE))
         connection.rollback()
-        if len(page) < PAGE:
+        yield from found
+        if len(found) < PAGE:
             break
-        after = page[-1].number
+        after = found[-1].number
     now = func.coalesce(_head(chain).with_only_columns(audit_chains.c.number).scalar_subquery(), 0)
     behind = ENTRIES.query(a.chain == chain, a.number > now).order_by(None).order_by(a.number).limit(1)
-    yield from ENTRIES.all(connection, behind)
+    found = ENTRIES.all(connection, behind)
     connection.rollback()
+    yield from found
+
+
+def entry_list(connection: Connection, filters: Filters, limit: int) -> list[dict[str, Any]]:
+    """Entries of all chains, newest first, their `details` as objects."""
+    rows = page(connection, select(audit), audit, filters, limit)
+    return [{**row, "details": _details(row["details"])} for row in rows]
+
+
+def _details(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text  # somebody changed it: shown as it is, and `payouts audit verify` says so

@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, or_, select, update
 
 from payouts.errors import NotFoundError
-from payouts.people import Actor, Role
+from payouts.people import Actor, Role, Scope
 from payouts.storage.engine import is_contention
 from payouts.storage.paging import page
 from payouts.storage.people_tables import people, tokens
@@ -34,16 +34,21 @@ def authenticate(engine: Engine, token: str, at_ms: int) -> Actor:
 
     Its use is noted at most once a minute; where the database is too busy for that, it is left out.
     """
+    actor, found = look_up(engine, token, at_ms)
+    if use_is_worth_noting(found, at_ms):
+        _note_use(engine, found.id, at_ms)
+    return actor
+
+
+def look_up(engine: Engine, token: str, at_ms: int) -> tuple[Actor, Token]:
+    """As `authenticate`, with what is kept of the token, and without a note of its use."""
     digest = digest_of(token)
     with reading(engine) as connection:
         found = next(iter(TOKENS.find(connection, tokens.c.digest == digest)), None)
         person = None
         if found is not None and found.person_id is not None:
             person = next(iter(PEOPLE.find(connection, people.c.id == found.person_id)), None)
-    actor = admit(digest, found, person, at_ms)
-    if found is not None and use_is_worth_noting(found, at_ms):
-        _note_use(engine, found.id, at_ms)
-    return actor
+    return admit(digest, found, person, at_ms)
 
 
 def _note_use(engine: Engine, token_id: int, at_ms: int) -> None:
@@ -60,7 +65,7 @@ def _note_use(engine: Engine, token_id: int, at_ms: int) -> None:
             raise
 
 
-def person_by_name(connection: Connection, name: str) -> Person:
+def lock_person(connection: Connection, name: str) -> Person:
     """The person called `name`, locked until the transaction ends. NotFoundError where there is none."""
     found = PEOPLE.all(connection, PEOPLE.query(people.c.name == name).with_for_update())
     if not found:
@@ -73,12 +78,18 @@ def find_person(connection: Connection, name: str) -> Person | None:
     return next(iter(PEOPLE.find(connection, people.c.name == name)), None)
 
 
-def token_by_id(connection: Connection, token_id: int) -> Token:
+def lock_token(connection: Connection, token_id: int) -> Token:
     """The token with this row id, locked until the transaction ends. NotFoundError where there is none."""
     found = TOKENS.lock(connection, tokens.c.id, [token_id])
     if not found:
         raise NotFoundError(f"there is no token {token_id}: `payouts token list` shows their ids")
     return found[0]
+
+
+def live_tokens(connection: Connection, person_id: int) -> list[Token]:
+    """The person's tokens that are not revoked, locked until the transaction ends."""
+    query = TOKENS.query(tokens.c.person_id == person_id, tokens.c.revoked_at_ms.is_(None))
+    return TOKENS.all(connection, query.with_for_update())
 
 
 def lock_active_admins(connection: Connection) -> list[Person]:
@@ -99,7 +110,7 @@ def is_admin_at_hand(connection: Connection, at_ms: int) -> bool:
             tokens.c.expires_at_ms > at_ms,
         )
     )
-    return any("admin" in row.scopes.split() for row in found)
+    return any(Scope.ADMIN in row.scopes.split() for row in found)
 
 
 def people_list(connection: Connection, filters: Filters, limit: int) -> list[dict[str, Any]]:
