@@ -18,6 +18,10 @@ class HoldKind(StrEnum):
     """A person holds one thing back."""
 
 
+WAITS_FOR = {HoldKind.KILL_SWITCH: "kill_switch", HoldKind.VELOCITY: "velocity", HoldKind.MANUAL: "held"}
+"""What a request says that it waits for, by the kind of the hold that stops it."""
+
+
 class HoldScope(StrEnum):
     """What a hold covers; each but `all` is narrowed by its key."""
 

@@ -40,29 +40,28 @@ def lock_hold(connection: Connection, hold_id: int) -> Hold | None:
 
 
 def wake(
-    connection: Connection, codes: Sequence[str], now_ms: int, most: int, after_id: int = 0
+    connection: Connection,
+    codes: Sequence[str],
+    now_ms: int,
+    most: int,
+    *,
+    account: str | None = None,
+    after_id: int = 0,
 ) -> list[int]:
     """Make up to `most` queued requests that wait for one of `codes` due at once; returns their ids.
 
     In the order of ids behind `after_id`: call again with the last one until nothing comes. The requests
     are checked again before they are sent, so one that is woken in vain only waits anew.
     """
-    waiting = (
-        payout_requests.c.status == RequestStatus.QUEUED,
-        payout_requests.c.blocked.in_(list(codes)),
-    )
-    ids = list(
-        connection.scalars(
-            select(payout_requests.c.id)
-            .where(*waiting, payout_requests.c.id > after_id)
-            .order_by(payout_requests.c.id)
-            .limit(most)
-        )
-    )
+    r = payout_requests.c
+    waiting = [r.status == RequestStatus.QUEUED, r.blocked.in_(list(codes))]
+    if account is not None:
+        waiting.append(r.account == account)
+    ids = list(connection.scalars(select(r.id).where(*waiting, r.id > after_id).order_by(r.id).limit(most)))
     if ids:
         connection.execute(
             update(payout_requests)
-            .where(payout_requests.c.id.in_(ids), *waiting)
+            .where(r.id.in_(ids), *waiting)
             .values(due_at_ms=now_ms, updated_at_ms=now_ms)
         )
     return ids

@@ -1,9 +1,11 @@
 """What was sent in each minute: in all (account `platform`) and to each partner's account."""
 
-from collections.abc import Collection, Mapping, Sequence
+import dataclasses
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, and_, case, delete, func, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, case, delete, func, select
 from sqlalchemy.dialects.mysql import insert as mysql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -11,7 +13,9 @@ from payouts.ids import IdMaker
 from payouts.storage.money_tables import outflow
 
 _KEY = ("account", "minute", "currency", "worker")
+_GROWING = ("amount_minor", "payouts")
 _WORKER_CHARS = 64
+_ROWS_AT_ONCE = 500
 
 
 def minute_of(at_ms: int) -> int:
@@ -20,89 +24,66 @@ def minute_of(at_ms: int) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Sums:
-    """What went out: minor units, and payouts."""
+class Minute:
+    """What went out in one minute from one account in one currency: minor units, and payouts."""
 
-    amount_minor: int = 0
-    payouts: int = 0
+    account: str
+    minute: int
+    currency: str
+    amount_minor: int
+    payouts: int
 
 
-def add(
-    connection: Connection,
-    sums: Mapping[tuple[str, str], Sums],
-    minute: int,
-    worker: str,
-    make_id: IdMaker,
-) -> None:
-    """Add to `worker`'s own rows for `minute`; `sums` by account and currency."""
+def add(connection: Connection, minutes: Sequence[Minute], worker: str, make_id: IdMaker) -> None:
+    """Add to `worker`'s own rows; each account, minute and currency at most once."""
+    # One order for everybody: two that write the same rows never wait in a circle.
     rows = [
-        {
-            **dict(zip(_KEY, (account, minute, currency, worker[-_WORKER_CHARS:]), strict=True)),
-            "id": make_id(),
-            "amount_minor": sum_.amount_minor,
-            "payouts": sum_.payouts,
-        }
-        # One order for everybody: two that write the same rows never wait in a circle.
-        for (account, currency), sum_ in sorted(sums.items())
+        {**dataclasses.asdict(minute), "id": make_id(), "worker": worker[-_WORKER_CHARS:]}
+        for minute in sorted(minutes, key=lambda m: (m.account, m.minute, m.currency))
     ]
-    if not rows:
-        return
+    for start in range(0, len(rows), _ROWS_AT_ONCE):
+        _add(connection, rows[start : start + _ROWS_AT_ONCE])
+
+
+def _add(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
     if connection.dialect.name == "sqlite":
         lite = sqlite_insert(outflow)
-        grown = {name: outflow.c[name] + lite.excluded[name] for name in ("amount_minor", "payouts")}
+        grown = {name: outflow.c[name] + lite.excluded[name] for name in _GROWING}
         connection.execute(lite.on_conflict_do_update(index_elements=_KEY, set_=grown), rows)
         return
     statement = mysql_insert(outflow).values(rows)
     # A row of the same id, but with another key, is somebody else's: it stays as it is.
     mine = and_(*(outflow.c[name] == statement.inserted[name] for name in _KEY))
-    connection.execute(
-        statement.on_duplicate_key_update(
-            {
-                name: outflow.c[name] + case((mine, statement.inserted[name]), else_=0)
-                for name in ("amount_minor", "payouts")
-            }
-        )
-    )
+    grown = {name: outflow.c[name] + case((mine, statement.inserted[name]), else_=0) for name in _GROWING}
+    connection.execute(statement.on_duplicate_key_update(grown))
 
 
-def since(
-    connection: Connection, accounts: Collection[str], first_minute: int
-) -> dict[tuple[str, str], Sums]:
-    """What went out from `first_minute` on, by account and currency."""
-    rows = connection.execute(
-        select(
-            outflow.c.account,
-            outflow.c.currency,
-            func.sum(outflow.c.amount_minor).label("amount_minor"),
-            func.sum(outflow.c.payouts).label("payouts"),
-        )
-        .where(outflow.c.account.in_(sorted(set(accounts))), outflow.c.minute >= first_minute)
-        .group_by(outflow.c.account, outflow.c.currency)
-    )
-    return {(row.account, row.currency): Sums(int(row.amount_minor), int(row.payouts)) for row in rows}
+def since(connection: Connection, accounts: Collection[str], first_minute: int) -> list[Minute]:
+    """What went out from `first_minute` on, by account and currency, together under that minute."""
+    query = _sums(outflow.c.account.in_(sorted(set(accounts))), outflow.c.minute >= first_minute)
+    by = (outflow.c.account, outflow.c.currency)
+    return [
+        Minute(row.account, first_minute, row.currency, int(row.amount_minor), int(row.payouts))
+        for row in connection.execute(query.add_columns(*by).group_by(*by))
+    ]
 
 
 def by_minute(
     connection: Connection, account: str, first_minute: int, currency: str | None = None
-) -> Sequence[tuple[int, str, Sums]]:
-    """What went out of one account in each minute from `first_minute` on, by currency."""
-    query = (
-        select(
-            outflow.c.minute,
-            outflow.c.currency,
-            func.sum(outflow.c.amount_minor).label("amount_minor"),
-            func.sum(outflow.c.payouts).label("payouts"),
-        )
-        .where(outflow.c.account == account, outflow.c.minute >= first_minute)
-        .group_by(outflow.c.minute, outflow.c.currency)
-        .order_by(outflow.c.minute)
-    )
+) -> list[Minute]:
+    """What went out from one account in each minute from `first_minute` on, by currency."""
+    query = _sums(outflow.c.account == account, outflow.c.minute >= first_minute)
     if currency is not None:
         query = query.where(outflow.c.currency == currency)
+    by = (outflow.c.minute, outflow.c.currency)
     return [
-        (row.minute, row.currency, Sums(int(row.amount_minor), int(row.payouts)))
-        for row in connection.execute(query)
+        Minute(account, row.minute, row.currency, int(row.amount_minor), int(row.payouts))
+        for row in connection.execute(query.add_columns(*by).group_by(*by))
     ]
+
+
+def _sums(*conditions: ColumnElement[bool]) -> Select[Any]:
+    return select(*(func.sum(outflow.c[name]).label(name) for name in _GROWING)).where(*conditions)
 
 
 def prune(connection: Connection, before_id: int, most: int) -> int:

@@ -1,0 +1,165 @@
+"""The gate: what stops a payout at the moment it would be sent, whatever was checked when it was requested.
+
+Looked at in the transaction that writes the first call to Stripe down, with partners and requests locked, in
+a few queries for a whole set. Where a limit on velocity is set, its row is locked until that transaction
+ends: two workers never both count the last payout that still fits.
+"""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+from sqlalchemy import Connection
+
+from payouts.holds import WAITS_FOR, ActiveHolds, Hold, HoldKind, HoldScope, targets_of
+from payouts.ids import IdMaker
+from payouts.limits import COUNTED, LimitKind, Limits
+from payouts.partner import Partner
+from payouts.readiness import GateRules, Stop, partner_stop
+from payouts.request import PayoutRequest
+from payouts.storage import approval_rows, outflow_rows
+from payouts.storage.columns import PLATFORM
+from payouts.storage.hold_rows import HOLDS, active_on
+from payouts.storage.limit_rows import limits_for, lock_limits
+from payouts.storage.outflow_rows import Minute
+from payouts.storage.request_notices import RequestNotice, insert_request_notices
+from payouts.velocity import Meter, MeterKey, Trip, measured
+
+__all__ = ["GateRules", "Stop", "note_outflow", "stops"]
+
+BY_VELOCITY = "system:velocity"
+"""Who placed a hold that no person placed."""
+VELOCITY_TRIPPED = "alert.velocity_tripped"
+
+
+def stops(
+    connection: Connection,
+    requests: Sequence[PayoutRequest],
+    partners: Mapping[int, Partner],
+    rules: GateRules,
+    now_ms: int,
+    make_id: IdMaker,
+) -> dict[int, Stop]:
+    """Why each of `requests` may not be sent now, by request id; those left out may.
+
+    `requests` in the order in which they would be sent. The caller goes on to send the others in the same
+    transaction, and calls `note_outflow` for them in it.
+    """
+    holds = ActiveHolds(active_on(connection, {at for request in requests for at in targets_of(request)}))
+    limits = Limits(limits_for(connection, {request.partner_id for request in requests}))
+    unapproved = _unapproved(connection, requests, limits)
+    found: dict[int, Stop] = {}
+    free = []
+    for request in requests:
+        hold = holds.on(request)
+        stop = _held(hold) if hold else partner_stop(partners[request.partner_id], rules, now_ms)
+        if stop is None and request.id in unapproved:
+            stop = Stop("not_approved", "waits for a second person to approve it")
+        if stop is None:
+            free.append(request)
+        else:
+            found[request.id] = stop
+    return found | _too_fast(connection, free, limits, holds, now_ms, make_id)
+
+
+def note_outflow(
+    connection: Connection, requests: Sequence[PayoutRequest], worker: str, make_id: IdMaker, now_ms: int
+) -> None:
+    """Count `requests` as going out now, in the rows of `worker` for this minute."""
+    minute = outflow_rows.minute_of(now_ms)
+    sums: dict[tuple[str, str], Minute] = {}
+    for request in requests:
+        for account in (PLATFORM, request.account):
+            key = (account, request.currency)
+            was = sums.get(key, Minute(account, minute, request.currency, 0, 0))
+            sums[key] = dataclasses.replace(
+                was, amount_minor=was.amount_minor + request.amount_minor, payouts=was.payouts + 1
+            )
+    outflow_rows.add(connection, list(sums.values()), worker, make_id)
+
+
+def _unapproved(connection: Connection, requests: Sequence[PayoutRequest], limits: Limits) -> set[int]:
+    """The requests that nobody but the one who asked approved, although their mark or the threshold as it
+    is now demands it."""
+    needing = [request for request in requests if request.needs_approval or _is_large(request, limits)]
+    if not needing:
+        return set()
+    approvers = approval_rows.approvers_of(connection, [request.id for request in needing])
+    return {r.id for r in needing if not approvers.get(r.id, set()) - {r.requested_by}}
+
+
+def _is_large(request: PayoutRequest, limits: Limits) -> bool:
+    threshold = limits.of(LimitKind.APPROVAL, request.partner_id, request.currency)
+    return threshold is not None and request.amount_minor >= threshold.value
+
+
+def _too_fast(
+    connection: Connection,
+    requests: Sequence[PayoutRequest],
+    limits: Limits,
+    holds: ActiveHolds,
+    now_ms: int,
+    make_id: IdMaker,
+) -> dict[int, Stop]:
+    if not requests or not limits.with_window:
+        return {}
+    # Locked, then read again: whoever was faster has committed what it sends by now, and its holds.
+    windowed = Limits(lock_limits(connection, [limit.id for limit in limits.with_window]))
+    for placed in active_on(connection, {at for request in requests for at in targets_of(request)}):
+        holds.add(placed)
+    meter = Meter(windowed, _used(connection, windowed, requests, now_ms))
+    found: dict[int, Stop] = {}
+    for request in requests:
+        hold = holds.on(request)
+        # What was begun before was counted then.
+        trip = meter.add(request) if hold is None and request.sent_at_ms is None else None
+        if trip:
+            hold = _hold_for(trip, request, now_ms, make_id)
+            HOLDS.insert(connection, [hold])
+            insert_request_notices(connection, [_alert(hold, request)], make_id)
+            holds.add(hold)
+        if hold:
+            found[request.id] = _held(hold)
+    return found
+
+
+def _used(
+    connection: Connection, limits: Limits, requests: Sequence[PayoutRequest], now_ms: int
+) -> dict[MeterKey, int]:
+    accounts = {PLATFORM, *(request.account for request in requests)}
+    sums = {
+        window_s: outflow_rows.since(connection, accounts, outflow_rows.minute_of(now_ms - window_s * 1000))
+        for window_s in {limit.window_s for limit in limits.with_window}
+    }
+    used = {}
+    for request in requests:
+        for limit, target in measured(limits, request):
+            account = request.account if target[0] == HoldScope.PARTNER else PLATFORM
+            used[limit.kind, target] = sum(
+                gone.payouts if limit.kind in COUNTED else gone.amount_minor
+                for gone in sums[limit.window_s]
+                if gone.account == account and limit.currency in ("", gone.currency)
+            )
+    return used
+
+
+def _held(hold: Hold) -> Stop:
+    by = "" if hold.kind == HoldKind.VELOCITY else f" (held by {hold.placed_by})"
+    return Stop(WAITS_FOR[hold.kind], f"{hold.reason}{by}")
+
+
+def _hold_for(trip: Trip, request: PayoutRequest, now_ms: int, make_id: IdMaker) -> Hold:
+    scope, key = trip.target
+    account = request.account if scope == HoldScope.PARTNER else PLATFORM
+    return Hold(
+        *(make_id(), account, HoldKind.VELOCITY, scope, key, trip.text[:255], BY_VELOCITY, now_ms),
+        active=True,
+    )
+
+
+def _alert(hold: Hold, request: PayoutRequest) -> RequestNotice:
+    text = f"{hold.reason}: {_what(hold)} is held until a person releases it"
+    return RequestNotice(VELOCITY_TRIPPED, request, hold.placed_at_ms, text, occasion=str(hold.id))
+
+
+def _what(hold: Hold) -> str:
+    return "every payout" if not hold.scope_key else f"every payout of {hold.scope} {hold.scope_key}"

@@ -1,0 +1,303 @@
+"""What stops a payout at the moment it would be sent."""
+
+import dataclasses
+import threading
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy import Engine
+
+from payouts import gate
+from payouts.clock import now_ms
+from payouts.gate import GateRules, Stop
+from payouts.holding import place, release_by_id
+from payouts.holds import EVERYTHING, HoldKind, HoldScope
+from payouts.limits import Limit, LimitKind, LimitScope
+from payouts.partner import Partner, PartnerState
+from payouts.request import PayoutRequest
+from payouts.storage import approval_rows
+from payouts.storage.approval_rows import Approval, Subject, Verdict
+from payouts.storage.limit_rows import LIMITS
+from payouts.storage.unit import in_transaction
+from tests.support.requests import ANNA, a_partner, a_request, make_id, migrated
+
+NOW_MS = 1_795_000_000_000
+HOUR_MS = 3_600_000
+RULES = GateRules()
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    with migrated(database_url) as engine:
+        yield engine
+
+
+def stops(
+    engine: Engine,
+    requests: Sequence[PayoutRequest],
+    partners: Sequence[Partner],
+    at_ms: int = NOW_MS,
+    worker: str = "w1",
+) -> dict[int, Stop]:
+    """One transaction of a worker: what is not stopped goes out."""
+
+    def work(connection: sa.Connection) -> dict[int, Stop]:
+        by_id = {partner.id: partner for partner in partners}
+        found = gate.stops(connection, requests, by_id, RULES, at_ms, make_id)
+        free = [request for request in requests if request.id not in found]
+        gate.note_outflow(connection, free, worker, make_id, at_ms)
+        return found
+
+    return in_transaction(engine, work)
+
+
+def limit(engine: Engine, kind: LimitKind, value: int, **changes: Any) -> None:
+    values: dict[str, Any] = {"scope": LimitScope.ALL, "scope_key": "", "currency": "eur", "window_s": 3600}
+    row = Limit(make_id(), "platform", kind, value=value, set_by="anna", set_at_ms=1, **values | changes)
+    with engine.begin() as connection:
+        LIMITS.insert(connection, [row])
+
+
+def rows(engine: Engine, query: str) -> list[Any]:
+    with engine.begin() as connection:
+        return list(connection.execute(sa.text(query)))
+
+
+def test_a_payout_with_nothing_against_it_goes_through(engine: Engine) -> None:
+    partner = a_partner()
+    assert stops(engine, [a_request(partner)], [partner]) == {}
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "said"),
+    [
+        ({"state": PartnerState.BLOCKED, "state_reason": "fraud case 7"}, "partner_blocked", "fraud case 7"),
+        ({"state": PartnerState.UNVERIFIED}, "partner_not_ready", "is unverified"),
+        (
+            {
+                "state": PartnerState.RESTRICTED,
+                "requirements": '{"past_due":["company.tax_id"],"currently_due":["company.tax_id"],'
+                '"disabled_reason":"requirements.past_due"}',
+            },
+            "partner_not_ready",
+            "Stripe still wants company.tax_id (requirements.past_due)",
+        ),
+        ({"transfers_capability": "inactive"}, "partner_not_ready", "inactive"),
+        ({"payouts_enabled": False}, "partner_not_ready", "switched off"),
+        ({"bank_account": None}, "partner_not_ready", "no bank account for EUR"),
+        ({"bank_status": "errored"}, "partner_not_ready", "mended or replaced"),
+        ({"bank_approved": None}, "bank_unapproved", "Testbank …6789 waits for a person"),
+        ({"bank_approved": "ba_before"}, "bank_unapproved", "Testbank …6789 waits for a person"),
+    ],
+)
+def test_a_partner_that_is_not_in_order_is_not_paid_and_the_text_says_why(
+    engine: Engine, changes: dict[str, Any], code: str, said: str
+) -> None:
+    partner = dataclasses.replace(a_partner(), **changes)
+    request = a_request(partner)
+
+    stop = stops(engine, [request], [partner])[request.id]
+
+    assert (stop.code, stop.until_ms) == (code, None)
+    assert said in stop.text
+
+
+def test_a_new_bank_account_is_paid_to_only_after_the_cooling_off(engine: Engine) -> None:
+    partner = a_partner(bank_since_ms=NOW_MS - 5 * HOUR_MS)
+    request = a_request(partner)
+
+    stop = stops(engine, [request], [partner])[request.id]
+
+    assert (stop.code, stop.until_ms) == ("bank_cooling_off", NOW_MS + 19 * HOUR_MS)
+    assert stops(engine, [request], [partner], at_ms=NOW_MS + 19 * HOUR_MS) == {}
+
+
+@pytest.mark.parametrize("scope", HoldScope)
+def test_a_hold_stops_what_it_covers_and_nothing_else(engine: Engine, scope: HoldScope) -> None:
+    # given a hold that covers one request, and another one that differs in everything
+    partner, other = a_partner(), a_partner(currency="usd")
+    mine, others = a_request(partner), a_request(other)
+    keys = {"all": "", "currency": "eur", "partner": str(partner.id), "request": str(mine.id)}
+    kind = HoldKind.KILL_SWITCH if scope == HoldScope.ALL else HoldKind.MANUAL
+    with engine.begin() as connection:
+        hold = place(connection, kind, (scope, keys[scope]), ANNA, "invoice unclear", make_id, NOW_MS)
+
+    # when both would be sent
+    found = stops(engine, [mine, others], [partner, other])
+
+    # then only what is covered waits, with the reason and the name of who held it
+    assert found.keys() == ({mine.id, others.id} if scope == HoldScope.ALL else {mine.id})
+    assert found[mine.id].code == ("kill_switch" if scope == HoldScope.ALL else "held")
+    assert "invoice unclear" in found[mine.id].text
+    assert "anna" in found[mine.id].text
+
+    # and once it is released nothing does
+    with engine.begin() as connection:
+        release_by_id(connection, hold.id, ANNA, "clear now", make_id, NOW_MS)
+    assert stops(engine, [mine, others], [partner, other]) == {}
+
+
+def approve(engine: Engine, request: PayoutRequest, by: str) -> None:
+    approval = Approval(
+        *("acct_x", Subject.REQUEST, str(request.id), Verdict.APPROVED, by, "looked at it", NOW_MS)
+    )
+    with engine.begin() as connection:
+        approval_rows.append(connection, approval, make_id)
+
+
+def test_without_the_approval_of_somebody_else_it_does_not_go_out(engine: Engine) -> None:
+    partner = a_partner()
+    request = a_request(partner, needs_approval=True)
+    assert stops(engine, [request], [partner])[request.id].code == "not_approved"
+    approve(engine, request, by="anna")
+    assert stops(engine, [request], [partner])[request.id].code == "not_approved"
+    approve(engine, request, by="ben")
+    assert stops(engine, [request], [partner]) == {}
+
+
+def test_a_threshold_that_was_lowered_counts_for_what_is_queued_already(engine: Engine) -> None:
+    partner = a_partner()
+    small, large = a_request(partner, 9_999), a_request(partner, 10_000)
+    limit(engine, LimitKind.APPROVAL, 10_000, window_s=0)
+    assert stops(engine, [small, large], [partner]).keys() == {large.id}
+
+
+def test_a_threshold_of_the_partner_replaces_the_one_for_all(engine: Engine) -> None:
+    partner, other = a_partner(), a_partner()
+    mine, others = a_request(partner), a_request(other)
+    limit(engine, LimitKind.APPROVAL, 10_000, window_s=0)
+    limit(
+        *(engine, LimitKind.APPROVAL, 50_000),
+        window_s=0,
+        scope=LimitScope.PARTNER,
+        scope_key=str(partner.id),
+    )
+    assert stops(engine, [mine, others], [partner, other]).keys() == {others.id}
+
+
+_KINDS: list[tuple[LimitKind, int, str]] = [
+    (LimitKind.VELOCITY_AMOUNT, 35_000, "eur"),
+    (LimitKind.VELOCITY_COUNT, 3, ""),
+    (LimitKind.PARTNER_VELOCITY, 35_000, "eur"),
+]
+
+
+@pytest.mark.parametrize(("kind", "value", "currency"), _KINDS, ids=[kind for kind, *_ in _KINDS])
+def test_velocity_stops_the_first_payout_over_the_limit_and_all_later_ones_across_restarts(
+    engine: Engine, database_url: str, kind: LimitKind, value: int, currency: str
+) -> None:
+    # given a limit that three payouts of 100.00 fit into, one of which went out before
+    partner = a_partner()
+    limit(engine, kind, value, currency=currency)
+    assert stops(engine, [a_request(partner)], [partner]) == {}
+
+    # when four more come, small ones at the end
+    four = [a_request(partner), a_request(partner), a_request(partner), a_request(partner, 1)]
+    found = stops(engine, four, [partner], at_ms=NOW_MS + 60_000)
+
+    # then the third and the fourth are stopped, by one hold and with one alert
+    assert found.keys() == {four[2].id, four[3].id}
+    assert {stop.code for stop in found.values()} == {"velocity"}
+    assert {stop.until_ms for stop in found.values()} == {None}
+    assert len(rows(engine, "SELECT id FROM holds WHERE active")) == 1
+    alerts = rows(engine, "SELECT name, request_id FROM outbox")
+    assert [tuple(row) for row in alerts] == [("alert.velocity_tripped", four[2].id)]
+
+    # and so it stays after a restart and after the window, with no second hold or alert
+    engine.dispose()
+    again = a_request(partner, 1)
+    assert stops(engine, [again], [partner], at_ms=NOW_MS + 30 * HOUR_MS)[again.id].code == "velocity"
+    assert len(rows(engine, "SELECT id FROM holds")) == len(rows(engine, "SELECT id FROM outbox")) == 1
+
+
+@pytest.mark.parametrize(("kind", "value", "currency"), _KINDS, ids=[kind for kind, *_ in _KINDS])
+def test_after_a_release_a_velocity_limit_counts_from_nothing(
+    engine: Engine, kind: LimitKind, value: int, currency: str
+) -> None:
+    # given a limit that tripped after three payouts
+    partner = a_partner()
+    limit(engine, kind, value, currency=currency)
+    assert len(stops(engine, [a_request(partner) for _ in range(4)], [partner])) == 1
+    [[hold_id]] = rows(engine, "SELECT id FROM holds")
+
+    # when a person lets it go in the same minute
+    with engine.begin() as connection:
+        release_by_id(connection, hold_id, ANNA, "the pay run of the month", make_id, NOW_MS + 1_000)
+
+    # then three more fit, and the fourth trips it again
+    requests = [a_request(partner) for _ in range(4)]
+    assert stops(engine, requests, [partner], at_ms=NOW_MS + 2_000).keys() == {requests[3].id}
+    assert len(rows(engine, "SELECT id FROM outbox")) == 2
+
+
+def test_a_velocity_limit_of_one_currency_or_partner_leaves_the_others_alone(engine: Engine) -> None:
+    partner, dollar, third = a_partner(), a_partner(currency="usd"), a_partner()
+    limit(engine, LimitKind.VELOCITY_AMOUNT, 15_000, currency="usd")
+    limit(
+        *(engine, LimitKind.PARTNER_VELOCITY, 15_000),
+        scope=LimitScope.PARTNER,
+        scope_key=str(partner.id),
+    )
+    requests = [a_request(of) for of in (partner, dollar, third) for _ in range(2)]
+    found = stops(engine, requests, [partner, dollar, third])
+    assert found.keys() == {requests[1].id, requests[3].id}
+
+
+def test_what_went_out_before_the_window_does_not_count(engine: Engine) -> None:
+    partner = a_partner()
+    limit(engine, LimitKind.VELOCITY_AMOUNT, 15_000)
+    assert stops(engine, [a_request(partner)], [partner]) == {}
+    assert stops(engine, [a_request(partner)], [partner], at_ms=NOW_MS + HOUR_MS + 60_000) == {}
+
+
+def test_a_payout_that_was_begun_is_not_counted_twice(engine: Engine) -> None:
+    partner = a_partner()
+    limit(engine, LimitKind.VELOCITY_AMOUNT, 10_000)
+    request = a_request(partner)
+    assert stops(engine, [request], [partner]) == {}
+    begun = dataclasses.replace(request, sent_at_ms=NOW_MS)
+    assert stops(engine, [begun], [partner]) == {}
+
+
+def test_workers_that_send_at_once_never_pass_the_limit_together(engine: Engine) -> None:
+    # given a limit of 10 payouts, and 8 workers with 5 each
+    partner = a_partner()
+    limit(engine, LimitKind.VELOCITY_COUNT, 10, currency="")
+    went: list[int] = []
+    start = threading.Barrier(8)
+
+    def send(name: str) -> None:
+        start.wait()
+        for _ in range(5):
+            request = a_request(partner)
+            if request.id not in stops(engine, [request], [partner], worker=name):
+                went.append(request.id)
+
+    threads = [threading.Thread(target=send, args=(f"w{number}",)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=60)
+
+    # then exactly ten went out, and there is one hold
+    assert len(went) == 10
+    assert len(rows(engine, "SELECT id FROM holds WHERE active")) == 1
+    assert [
+        row[0] for row in rows(engine, "SELECT SUM(payouts) FROM outflow WHERE account = 'platform'")
+    ] == [10]
+
+
+def test_a_second_kill_switch_is_refused_with_who_pressed_the_first(engine: Engine) -> None:
+    from payouts.errors import RefusedError
+
+    def press() -> None:
+        with engine.begin() as connection:
+            place(connection, HoldKind.KILL_SWITCH, EVERYTHING, ANNA, "audit", make_id, now_ms())
+
+    press()
+    with pytest.raises(RefusedError, match="everything is held already, by anna: audit"):
+        press()
+    assert len(rows(engine, "SELECT id FROM holds")) == 1
+    assert len(rows(engine, "SELECT id FROM audit")) == 1
