@@ -10,12 +10,16 @@ from sqlalchemy import Engine
 from payouts.apply import Applier
 from payouts.batch import Rules
 from payouts.clock import Clock, now_ms
+from payouts.desk import SendingRules
 from payouts.errors import SettingsError
 from payouts.gateway import NoGateway, StripeGateway
 from payouts.ids import IdMaker
-from payouts.sdk_gateway import SdkGateway
+from payouts.readiness import GateRules
+from payouts.sdk_gateway import Kind, Pace, SdkGateway, at_once
+from payouts.sending import Sender
 from payouts.settings import Settings
 from payouts.storage.engine import build_engine
+from payouts.storage.token_bucket import TokenBucket
 
 
 def open_engine(settings: Settings) -> Engine:
@@ -65,18 +69,42 @@ class WorkerParts:
 
     engine: Engine
     applier: Applier
+    sender: Sender
     gateway: StripeGateway
 
 
-def open_worker(settings: Settings, clock: Clock = now_ms) -> WorkerParts:
+def open_worker(settings: Settings, client: redis.Redis, clock: Clock = now_ms) -> WorkerParts:
     """The parts of a worker process; nothing connects yet."""
     engine = open_engine(settings)
     worker = f"{socket.gethostname()}:{os.getpid()}"
-    rules = Rules(IdMaker(clock), clock, worker, settings.event_max_attempts)
-    return WorkerParts(engine, Applier(engine, rules), open_gateway(settings))
+    make_id = IdMaker(clock)
+    gateway = open_gateway(settings, shared_pace(settings, client))
+    applier = Applier(engine, Rules(make_id, clock, worker, settings.event_max_attempts))
+    rules = SendingRules(make_id, clock, worker, gate_rules(settings), settings.shadow_mode)
+    return WorkerParts(engine, applier, Sender(engine, gateway, rules), gateway)
 
 
-def open_gateway(settings: Settings) -> StripeGateway:
+def open_gateway(settings: Settings, pace: Pace = at_once) -> StripeGateway:
     """Stripe by its SDK, or a stand-in that says what is missing."""
     key = settings.stripe_api_key.get_secret_value()
-    return SdkGateway(key, settings.stripe_api_base) if key else NoGateway()
+    return SdkGateway(key, settings.stripe_api_base, pace) if key else NoGateway()
+
+
+def shared_pace(settings: Settings, client: redis.Redis) -> Pace:
+    """The rates that Stripe allows, shared by all workers through Redis."""
+    name = settings.queue_namespace
+    calls = TokenBucket(client, f"{name}:calls", settings.calls_per_s, burst=10)
+    payouts = TokenBucket(client, f"{name}:payouts", settings.stripe_payouts_per_s, burst=5)
+
+    def pace(kind: Kind) -> bool:
+        try:
+            return (kind != "payout" or payouts.take()) and calls.take()
+        except redis.RedisError:
+            return False  # nobody knows what the others send: better late than over the limit
+
+    return pace
+
+
+def gate_rules(settings: Settings) -> GateRules:
+    """What must hold for a partner before money is sent."""
+    return GateRules()

@@ -17,6 +17,9 @@ POINTS = frozenset(
         "apply.before_commit",
         "apply.after_commit",
         "sweep.before_send",
+        "send.before_commit",
+        "send.after_commit",
+        "send.after_call",
     }
 )
 

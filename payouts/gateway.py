@@ -5,7 +5,6 @@ from typing import Protocol
 from payouts.calls import Answer, Doubt, FrozenCall, Unknown
 from payouts.errors import GatewayError
 from payouts.event import PayoutObject
-from payouts.transfer import TransferObject
 
 API_VERSION = "2026-10-28.endive"
 
@@ -21,12 +20,12 @@ class StripeGateway(Protocol):
         """A connected account as Stripe has it now, as JSON."""
         ...
 
-    def find_transfer(self, group: str, leg_id: int) -> TransferObject | None:
-        """The transfer of this `transfer_group` whose metadata names the leg."""
+    def find_transfer(self, group: str, leg_id: int) -> bytes | None:
+        """The transfer of this `transfer_group` whose metadata names the leg, as JSON."""
         ...
 
-    def find_payout(self, account: str, leg_id: int, since_s: int, until_s: int) -> PayoutObject | None:
-        """The payout on `account`, created between the two times, whose metadata names the leg."""
+    def find_payout(self, account: str, leg_id: int, since_s: int, until_s: int) -> bytes | None:
+        """The payout on `account`, created between the two times, whose metadata names the leg, as JSON."""
         ...
 
     def find_reversal(self, transfer_id: str, leg_id: int) -> bytes | None:
@@ -47,10 +46,10 @@ class NoGateway:
     def account(self, account_id: str) -> bytes:
         raise _no_key()
 
-    def find_transfer(self, group: str, leg_id: int) -> TransferObject | None:
+    def find_transfer(self, group: str, leg_id: int) -> bytes | None:
         raise _no_key()
 
-    def find_payout(self, account: str, leg_id: int, since_s: int, until_s: int) -> PayoutObject | None:
+    def find_payout(self, account: str, leg_id: int, since_s: int, until_s: int) -> bytes | None:
         raise _no_key()
 
     def find_reversal(self, transfer_id: str, leg_id: int) -> bytes | None:

@@ -6,7 +6,7 @@ Stripe do without.
 
 import functools
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
@@ -14,7 +14,7 @@ from payouts.calls import METADATA_LEG, NO_ACCESS, Answer, Call, Doubt, FrozenCa
 from payouts.errors import GatewayError, PayloadError
 from payouts.event import PayoutObject, read_payout_object
 from payouts.gateway import API_VERSION
-from payouts.transfer import TransferObject, leg_id_in, read_transfer_object
+from payouts.transfer import leg_id_in
 
 if TYPE_CHECKING:
     import stripe
@@ -26,11 +26,12 @@ MOST_PAGES = 50
 """Of a list that is searched for one object: past these a person looks."""
 REPLAYED_HEADER = "idempotent-replayed"
 
-Pace = Callable[[str], bool]
-"""Waits until a call may be made, by its kind (`read` or `write`); False where that takes too long."""
+Kind = Literal["read", "write", "payout"]
+Pace = Callable[[Kind], bool]
+"""Waits until a call of a kind may be made; False where that takes too long."""
 
 
-def at_once(kind: str) -> bool:
+def at_once(kind: Kind) -> bool:
     """The pace of a process that has Stripe to itself."""
     return True
 
@@ -59,20 +60,20 @@ class SdkGateway:
     def account(self, account_id: str) -> bytes:
         return str(self._read(lambda: self._client.v1.accounts.retrieve(account_id))).encode()
 
-    def find_transfer(self, group: str, leg_id: int) -> TransferObject | None:
+    def find_transfer(self, group: str, leg_id: int) -> bytes | None:
         transfers: Any = self._client.v1.transfers
         for found in self._pages(lambda cursor: transfers.list({"transfer_group": group, **cursor})):
             if _names(found, leg_id):
-                return read_transfer_object(str(found).encode())
+                return str(found).encode()
         return None
 
-    def find_payout(self, account: str, leg_id: int, since_s: int, until_s: int) -> PayoutObject | None:
+    def find_payout(self, account: str, leg_id: int, since_s: int, until_s: int) -> bytes | None:
         payouts: Any = self._client.v1.payouts
         options = _acting(account)
         created = {"created": {"gte": since_s, "lte": until_s}}
         for found in self._pages(lambda cursor: payouts.list({**created, **cursor}, options)):
             if _names(found, leg_id):
-                return _payout(found)
+                return str(found).encode()
         return None
 
     def find_reversal(self, transfer_id: str, leg_id: int) -> bytes | None:
@@ -83,7 +84,7 @@ class SdkGateway:
         return None
 
     def send(self, call: FrozenCall) -> Answer:
-        if not self._pace("write"):
+        if not self._pace("payout" if call.call == Call.PAYOUT else "write"):
             return Unknown(Doubt.LIMITED, "held back: the calls allowed to Stripe are used up for the moment")
         options: Any = {"idempotency_key": call.idempotency_key, **_acting(call.stripe_account)}
         try:

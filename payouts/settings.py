@@ -32,6 +32,12 @@ class Settings(BaseSettings):
     stripe_webhook_secret: SecretStr = SecretStr("")
     stripe_connect_webhook_secret: SecretStr = SecretStr("")
     stripe_livemode: bool | None = None
+    stripe_calls_per_s: float | None = Field(default=None, gt=0)
+    """Of all workers together. Not set: a bit under what Stripe allows for the key's mode."""
+    stripe_payouts_per_s: float = Field(default=14.0, gt=0)
+    """Of these, how many may create a payout."""
+    shadow_mode: bool = False
+    """Decide and post, but call nothing that moves money: to run beside the system before."""
 
     receiver_host: str = "127.0.0.1"
     receiver_port: int = Field(default=8080, ge=0, le=65535)
@@ -45,6 +51,8 @@ class Settings(BaseSettings):
     vouches for it (a hosted Redis that hides its configuration). `off`: never spill."""
 
     worker_threads: int = Field(default=8, ge=1)
+    sender_threads: int = Field(default=8, ge=1, le=30)
+    """For payouts alone: slow answers of Stripe's hold up no events. Stripe takes 30 at once, from all."""
     apply_batch_max: int = Field(default=500, ge=1, le=2000)
     event_max_attempts: int = Field(default=15, ge=1)
 
@@ -78,6 +86,11 @@ class Settings(BaseSettings):
         if self.stripe_livemode is not None:
             return self.stripe_livemode
         return self.stripe_api_key.get_secret_value().startswith(("sk_live_", "rk_live_"))
+
+    @property
+    def calls_per_s(self) -> float:
+        """How many calls a second all workers together make to Stripe. It allows 100 live, 25 in tests."""
+        return self.stripe_calls_per_s or (80.0 if self.livemode else 20.0)
 
     @property
     def platform_secrets(self) -> list[str]:

@@ -14,7 +14,16 @@ from payouts.combine import Combiner
 from payouts.logs import get_logger
 from payouts.lookup import Resolver
 from workers.broker import WakingRedisBroker
-from workers.messages import APPLY, APPLY_ALONE, EVENTS_QUEUE, LOOKUPS_QUEUE, RESOLVE, Messages
+from workers.messages import (
+    APPLY,
+    APPLY_ALONE,
+    EVENTS_QUEUE,
+    LOOKUPS_QUEUE,
+    PAYOUTS_QUEUE,
+    RESOLVE,
+    SEND,
+    Messages,
+)
 
 RETRIES = {"max_retries": 8, "min_backoff": 1_000, "max_backoff": 60_000}
 """For a lost database only: what an event itself does wrong is counted on its row. Past these tries the
@@ -31,6 +40,7 @@ class Actors:
     def __init__(self, parts: WorkerParts, messages: Messages, batch_max: int, log_events: bool) -> None:
         self._applier = parts.applier
         self._resolver = Resolver(parts.applier, parts.gateway)
+        self._sender = parts.sender
         self._messages = messages
         self._log_events = log_events
         self._log = get_logger()
@@ -43,6 +53,7 @@ class Actors:
         dramatiq.actor(actor_name=APPLY, queue_name=EVENTS_QUEUE, **options)(self._combiner.run)
         dramatiq.actor(actor_name=APPLY_ALONE, queue_name=EVENTS_QUEUE, **options)(self._apply_alone)
         dramatiq.actor(actor_name=RESOLVE, queue_name=LOOKUPS_QUEUE, **options)(self._resolve)
+        dramatiq.actor(actor_name=SEND, queue_name=PAYOUTS_QUEUE, **options)(self._sender.send)
 
     def _apply(self, bundles: Sequence[Sequence[int]]) -> list[None]:
         self._send_on(self._applier.apply([inbox_id for ids in bundles for inbox_id in ids]))
@@ -68,6 +79,8 @@ class Actors:
                 self._messages.resolve(inbox_id)
             for inbox_id, delay_ms in result.retries:
                 self._messages.apply_later(inbox_id, delay_ms)
+            for request_id in result.requests:
+                self._messages.send_payout(request_id)
         except Exception as error:  # noqa: BLE001 - all is committed; the rows say when they are due
             self._log.warning("hint.lost", error=str(error)[:300], next="the sweeper sends them")
 

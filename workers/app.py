@@ -1,5 +1,7 @@
 """The composition of a worker and of the scheduler, and how each runs until it is told to stop."""
 
+import threading
+
 from dramatiq import Worker, set_broker
 from dramatiq.middleware import Retries
 
@@ -13,28 +15,37 @@ from payouts.storage.migrate import require_current
 from payouts.storage.spill import Spill
 from workers.actors import Actors
 from workers.broker import WakingRedisBroker
-from workers.messages import Messages
+from workers.messages import PAYOUTS_QUEUE, Messages
 from workers.schedule import Job, run_jobs
-from workers.sweep import Sweeper
+from workers.sweep import RequestSweeper, Sweeper
 
 STOP_WITHIN_MS = 20_000
 
 
 def run_worker(settings: Settings) -> None:
     """Work until SIGTERM or SIGINT; then finish what was begun and give back what was not."""
-    parts = open_worker(settings)
-    require_current(parts.engine)
     client = open_redis(settings, settings.redis_timeout_s)
+    parts = open_worker(settings, client)
+    require_current(parts.engine)
     broker = WakingRedisBroker(client, settings.queue_namespace, middleware=[Retries()])
     set_broker(broker)
     messages = Messages(client, settings.queue_namespace)
     Actors(parts, messages, settings.apply_batch_max, settings.log_events).declare(broker)
-    worker = Worker(broker, worker_threads=settings.worker_threads)
+    others = {*broker.queues} - {PAYOUTS_QUEUE}
+    pools = [
+        Worker(broker, queues=others, worker_threads=settings.worker_threads),
+        Worker(broker, queues={PAYOUTS_QUEUE}, worker_threads=settings.sender_threads),
+    ]
     stop = StopSignal()
-    worker.start()
+    for pool in pools:
+        pool.start()
     get_logger().info("worker.started", threads=settings.worker_threads, livemode=settings.livemode)
     stop.wait()
-    worker.stop(timeout=STOP_WITHIN_MS)
+    stopping = [threading.Thread(target=pool.stop, args=(STOP_WITHIN_MS,)) for pool in pools]
+    for thread in stopping:
+        thread.start()
+    for thread in stopping:
+        thread.join()
     parts.engine.dispose()
     get_logger().info("worker.stopped")
 
@@ -49,6 +60,8 @@ def run_scheduler(settings: Settings) -> None:
     spill = Spill(client, settings.redis_spill, settings.queue_namespace)
     make_id = IdMaker()
 
+    wake = RequestSweeper(engine, messages, now_ms)
+
     def drain() -> None:
         spill.drain(engine, make_id, messages.apply)
 
@@ -58,6 +71,7 @@ def run_scheduler(settings: Settings) -> None:
         [
             Job("sweep", settings.sweep_interval_s, sweeper.sweep),
             Job("drain", settings.sweep_interval_s, drain),
+            Job("send", settings.sweep_interval_s, wake.sweep),
         ],
         stop,
     )

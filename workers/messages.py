@@ -1,6 +1,6 @@
 """The messages of the queue: their names, their queues, and the one way to send them.
 
-A message carries inbox ids and nothing else. The queue is a hint: any message may be lost or come twice.
+A message carries row ids and nothing else. The queue is a hint: any message may be lost or come twice.
 Receiver, API and console send through here and never meet an actor.
 """
 
@@ -14,10 +14,12 @@ from workers.broker import WakingRedisBroker
 EVENTS_QUEUE = "events"
 LOOKUPS_QUEUE = "lookups"
 """Apart from `events`, so that what waits for Stripe is never in line before what needs no answer."""
+PAYOUTS_QUEUE = "payouts"
 
 APPLY = "apply_events"
 APPLY_ALONE = "apply_event_alone"
 RESOLVE = "resolve_event"
+SEND = "send_payout"
 
 
 class Messages:
@@ -45,6 +47,10 @@ class Messages:
     def resolve_later(self, inbox_id: int, delay_ms: int) -> None:
         """The same, in `delay_ms`."""
         self._send(LOOKUPS_QUEUE, RESOLVE, inbox_id, delay_ms=delay_ms)
+
+    def send_payout(self, request_id: int) -> None:
+        """Ask for a requested payout to be taken as far as it goes now."""
+        self._send(PAYOUTS_QUEUE, SEND, request_id)
 
     def waiting(self, queue: str) -> int:
         """How many messages of `queue` no worker has fetched yet."""

@@ -13,13 +13,36 @@ from payouts.clock import Clock
 from payouts.crash import crash_point
 from payouts.logs import get_logger
 from payouts.storage.inbox import Overdue, note_resend, overdue
-from workers.messages import EVENTS_QUEUE, Messages
+from payouts.storage.request_rows import overdue_requests
+from workers.messages import EVENTS_QUEUE, PAYOUTS_QUEUE, Messages
 
 SWEEP_MOST = 2_000
 IDS_PER_MESSAGE = 200
 ALONE_FROM = 4
 """From this resend on an event goes alone: one that kills its worker must not take others with it."""
 LONGEST_WAIT_MS = 600_000
+
+
+REQUESTS_MOST = 500
+
+
+@dataclass(frozen=True, slots=True)
+class RequestSweeper:
+    """Sends requests that are due to the workers. A message too many does no harm: the lease decides."""
+
+    engine: Engine
+    messages: Messages
+    clock: Clock
+
+    def sweep(self) -> int:
+        """Send what is due, unless the workers are behind; returns how many."""
+        if self.messages.waiting(PAYOUTS_QUEUE):
+            return 0
+        with self.engine.connect().execution_options(read_only=True) as connection:
+            found = overdue_requests(connection, self.clock(), REQUESTS_MOST)
+        for request_id in found:
+            self.messages.send_payout(request_id)
+        return len(found)
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,7 @@ def insert_rows(
                 connection.execute(statement, dict(zip(columns, row, strict=True))).rowcount for row in rows
             )
     verb = "INSERT IGNORE INTO" if skip else "INSERT INTO"
-    result = _run(connection, f"{verb} {table.name} ({','.join(columns)}) VALUES ".encode() + _values(rows))
+    result = _run(connection, f"{verb} {table.name} ({_names(columns)}) VALUES ".encode() + _values(rows))
     if skip:
         _refuse_other_warnings(result, len(rows))
     return int(result.rowcount)
@@ -70,8 +70,8 @@ def update_rows(
         statement = insert.on_conflict_do_update(index_elements=[columns[0]], set_=changes)
         connection.execute(statement, [dict(zip(columns, row, strict=True)) for row in rows])
         return
-    head = f"INSERT INTO {table.name} ({','.join(columns)}) VALUES "  # noqa: S608 - our own names
-    tail = " ON DUPLICATE KEY UPDATE " + ",".join(f"{name}=VALUES({name})" for name in changing)
+    head = f"INSERT INTO {table.name} ({_names(columns)}) VALUES "  # noqa: S608 - our own names
+    tail = " ON DUPLICATE KEY UPDATE " + ",".join(f"`{name}`=VALUES(`{name}`)" for name in changing)
     _run(connection, head.encode() + _values(rows) + tail.encode())
 
 
@@ -97,6 +97,10 @@ def _escaped(value: bytes) -> bytes:
     if b"\0" in value:
         value = value.replace(b"\0", b"\\0")
     return value
+
+
+def _names(columns: Sequence[str]) -> str:
+    return ",".join(f"`{name}`" for name in columns)  # quoted: some are words of SQL's own
 
 
 def _values(rows: Sequence[Sequence[Value]]) -> bytes:

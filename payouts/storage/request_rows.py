@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, func, or_, select, update
 
 from payouts.ids import IdMaker
 from payouts.leg import Attempt, Leg
 from payouts.request import PayoutRequest, RequestMove
-from payouts.states import AttemptStatus, LegKind, LegStatus, RequestStatus
+from payouts.states import OPEN_REQUEST_STATUSES, AttemptStatus, LegKind, LegStatus, RequestStatus
 from payouts.storage.bulk import insert_rows
 from payouts.storage.columns import PLATFORM
 from payouts.storage.money_tables import leg_attempts, legs, payout_requests, request_transitions
@@ -42,6 +42,55 @@ ATTEMPTS = Records(
 def lock_requests(connection: Connection, ids: Iterable[int]) -> dict[int, PayoutRequest]:
     """The requests among `ids` that exist, locked in one order and read after the lock."""
     return {request.id: request for request in REQUESTS.lock(connection, payout_requests.c.id, ids)}
+
+
+def partner_ids_of(connection: Connection, request_ids: Iterable[int]) -> dict[int, int]:
+    """The partners of these requests, by request id; read without a lock, and never changing."""
+    r = payout_requests.c
+    rows = connection.execute(select(r.id, r.partner_id).where(r.id.in_(sorted(set(request_ids)))))
+    return {row.id: row.partner_id for row in rows}
+
+
+def busy_requests(connection: Connection, partner_ids: Iterable[int]) -> dict[int, set[int]]:
+    """The requests of each partner that are being sent, taken back or unclear. The partner's lock covers
+    the answer: no other one begins meanwhile."""
+    r = payout_requests.c
+    busy = (RequestStatus.SENDING, RequestStatus.REVERSING, RequestStatus.UNCLEAR)
+    rows = connection.execute(
+        select(r.partner_id, r.id).where(r.partner_id.in_(sorted(set(partner_ids))), r.status.in_(busy))
+    )
+    found: dict[int, set[int]] = {}
+    for row in rows:
+        found.setdefault(row.partner_id, set()).add(row.id)
+    return found
+
+
+def next_queued(connection: Connection, partner_ids: Iterable[int], now_ms: int) -> dict[int, int]:
+    """For each partner the oldest request that waits for its turn, and for nothing else."""
+    r = payout_requests.c
+    free = or_(r.blocked.is_(None), r.blocked == "partner_busy")
+    rows = connection.execute(
+        select(r.partner_id, func.min(r.id).label("first"))
+        .where(r.partner_id.in_(sorted(set(partner_ids))), r.status == RequestStatus.QUEUED, free)
+        .group_by(r.partner_id)
+    )
+    return {row.partner_id: row.first for row in rows}
+
+
+def overdue_requests(connection: Connection, now_ms: int, limit: int) -> list[int]:
+    """Requests that are due and that no worker is at, the oldest of each status first."""
+    r = payout_requests.c
+    found: list[int] = []
+    for status in OPEN_REQUEST_STATUSES:
+        found += connection.scalars(
+            select(r.id)
+            .where(r.status == status, r.due_at_ms <= now_ms, r.lease_until_ms <= now_ms)
+            .order_by(r.due_at_ms)
+            .limit(limit - len(found))
+        )
+        if len(found) >= limit:
+            break
+    return found
 
 
 def legs_of(connection: Connection, request_ids: Iterable[int]) -> list[Leg]:

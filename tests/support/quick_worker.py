@@ -1,8 +1,11 @@
 """A worker of the same parts as the real one, whose decision fails for chosen payouts, for tests of what
 happens then. `FAIL`: `po_1=2,po_2=99` fails that often, `BACKOFF_MS`: the first wait."""
 
+import dataclasses
 import os
 from typing import Any
+
+import redis
 
 import workers.app
 from payouts import backoff, bootstrap
@@ -23,10 +26,10 @@ class FlakyDecide:
         return decide(current, seen, account, confirmed=confirmed)
 
 
-def open_flaky_worker(settings: Settings) -> bootstrap.WorkerParts:
+def open_flaky_worker(settings: Settings, client: redis.Redis) -> bootstrap.WorkerParts:
     fails = [entry.split("=") for entry in os.environ["FAIL"].split(",")]
     flaky = FlakyDecide({payout_id: int(times) for payout_id, times in fails})
-    parts = bootstrap.open_worker(settings)
+    parts = bootstrap.open_worker(settings, client)
     rules = bootstrap.Rules(
         **{
             name: getattr(parts.applier.rules, name)
@@ -34,7 +37,7 @@ def open_flaky_worker(settings: Settings) -> bootstrap.WorkerParts:
         },
         decide=flaky,
     )
-    return bootstrap.WorkerParts(parts.engine, Applier(parts.engine, rules), parts.gateway)
+    return dataclasses.replace(parts, applier=Applier(parts.engine, rules))
 
 
 def main() -> None:

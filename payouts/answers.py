@@ -1,0 +1,199 @@
+"""What an answer of Stripe's does to the books of a request."""
+
+import dataclasses
+
+from payouts import ledger
+from payouts.backoff import retry_delay_ms
+from payouts.books import Books, MadeLeg
+from payouts.calls import Doubt, Made, Refused, Remedy, Unknown, remedy_for
+from payouts.errors import PayloadError
+from payouts.event import read_payout_object
+from payouts.leg import Attempt, Leg
+from payouts.partner import Partner, PartnerState
+from payouts.plan import last_leg
+from payouts.request import PayoutRequest
+from payouts.sightings import Cause, Sightings
+from payouts.states import AttemptStatus, LegKind, LegStatus, RequestStatus
+from payouts.storage.request_rows import ACCOUNT_BALANCE, PLATFORM_BALANCE
+from payouts.transfer import read_reversal_object, read_transfer_object
+from payouts.turns import LookUpFailed, NotFound, Result, Turn
+
+WAIT_MS = 3_600_000
+"""How long a request waits for money or a limit before it is tried again without a hint from Stripe."""
+KEY_WAIT_MS = 60_000
+LIMITED_MS = 1_000
+LOOK_AGAIN_MS = 30_000
+CLEAR_WITHIN_MS = 900_000
+"""How long an object that may have been made is looked for, once the same key can say nothing more."""
+
+
+class Answers:
+    """Records the answers of one transaction."""
+
+    def __init__(self, books: Books, sightings: Sightings, partners: dict[int, Partner]) -> None:
+        self.books = books
+        self.sightings = sightings
+        self.partners = partners
+        self.changed_partners: dict[int, Partner] = {}
+
+    def record(self, turn: Turn, result: Result) -> None:
+        """Record what came of a turn, unless an event or another worker was faster."""
+        books = self.books
+        request, attempt = books.requests[turn.request_id], books.attempts[turn.attempt.id]
+        leg = books.legs[turn.leg.id]
+        if request.lease == turn.lease:
+            request = books.change_request(request, lease=None, lease_until_ms=0)
+        if isinstance(result, Made):
+            self._made(request, leg, result)
+        elif attempt.status != AttemptStatus.OPEN:
+            return
+        elif isinstance(result, Refused):
+            self._refused(request, leg, attempt, result)
+        elif isinstance(result, Unknown):
+            self._unknown(request, attempt, result)
+        else:
+            self._not_found(request, attempt, result)
+
+    def _made(self, request: PayoutRequest, leg: Leg, made: Made) -> None:
+        if leg.kind == LegKind.TRANSFER:
+            transfer = read_transfer_object(made.body)
+            self._check(leg, transfer.amount, transfer.currency)
+            self.books.leg_made(leg, MadeLeg(transfer.id, made.stripe_request_id))
+            if _pays_out_by_itself(self.partners[request.partner_id]):
+                self._swept(leg)
+        elif leg.kind == LegKind.PAYOUT:
+            self._payout_made(leg, made)
+        else:
+            reversal = read_reversal_object(made.body)
+            self._check(leg, reversal.amount, reversal.currency)
+            self.books.leg_made(leg, MadeLeg(reversal.id, made.stripe_request_id))
+            transfer_leg = last_leg(self.books.legs_of(request), LegKind.TRANSFER)
+            if transfer_leg:
+                # It was over all that was left, so nothing is left now, whatever event came before this.
+                self.books.transfer_reversed(transfer_leg, transfer_leg.amount_minor)
+
+    def _payout_made(self, leg: Leg, made: Made) -> None:
+        seen = read_payout_object(made.body)
+        self._check(leg, seen.amount, seen.currency)
+        held = self.sightings.payout(seen.id)
+        if held is not None and held.request_id is None:
+            # Its event came first and could not be told for ours: it is now, and the books catch up.
+            held = self.sightings.link(held, leg)
+            self.books.leg_made(leg, MadeLeg(seen.id, made.stripe_request_id))
+            self.books.payout_moved(held, None)
+        before = len(self.sightings.transitions)
+        self.sightings.see(Cause(leg.account), seen, leg.request_id)
+        self.books.leg_made(leg, MadeLeg(seen.id, made.stripe_request_id))
+        for row in self.sightings.transitions[before:]:
+            self.books.payout_moved(row.payout, row.transition.from_status)
+
+    def _check(self, leg: Leg, amount_minor: int, currency: str) -> None:
+        if (leg.amount_minor, leg.currency) != (amount_minor, currency.lower()):
+            said = f"{amount_minor} {currency}"
+            raise PayloadError(f"asked for {leg.amount_minor} {leg.currency}, Stripe made {said}")
+
+    def _swept(self, leg: Leg) -> None:
+        """Stripe pays the account out by itself: with the transfer this service has done its part."""
+        request = self.books.requests[leg.request_id]
+        kinds = ledger.LedgerKind
+        movements = (
+            ledger.Movement(kinds.IN_TRANSIT, kinds.PAID, leg.amount_minor),
+            ledger.Movement(kinds.AT_STRIPE, kinds.AT_BANK, leg.amount_minor),
+        )
+        self.books.post(request, "swept", f"leg:{leg.id}:swept", movements)
+        reason = "transferred; Stripe pays the account out on its own schedule"
+        self.books.move(request, RequestStatus.PAID, reason, tries=0, blocked=None, blocked_text=None)
+
+    def _refused(self, request: PayoutRequest, leg: Leg, attempt: Attempt, refused: Refused) -> None:
+        self.books.change_attempt(
+            attempt,
+            status=AttemptStatus.REFUSED,
+            answered_at_ms=self.books.now_ms,
+            http_status=refused.http_status,
+            error_code=refused.code[:64],
+            error=refused.text[:1000],
+            stripe_request_id=refused.stripe_request_id,
+        )
+        remedy = remedy_for(refused)
+        if remedy == Remedy.WAIT_FOR_BALANCE:
+            code = PLATFORM_BALANCE if leg.kind == LegKind.TRANSFER else ACCOUNT_BALANCE
+            self._wait(request, leg, code, refused.text)
+        elif remedy == Remedy.LATER:
+            self._wait(request, leg, "later", refused.text)
+        elif remedy == Remedy.BUG:
+            self.books.move(request, RequestStatus.UNCLEAR, refused.text)
+        else:
+            if remedy == Remedy.PARTNER:
+                self._restrict(request, refused.text)
+            self._end(request, leg, refused, again=remedy == Remedy.PARTNER)
+
+    def _wait(self, request: PayoutRequest, leg: Leg, code: str, text: str) -> None:
+        due = self.books.now_ms + WAIT_MS
+        if leg.kind == LegKind.TRANSFER and request.status == RequestStatus.SENDING:
+            # Nothing has moved: it may be called off, and holds up no other request of the partner.
+            request = self.books.move(request, RequestStatus.QUEUED, text)
+        self.books.change_request(request, blocked=code, blocked_text=text[:1000], due_at_ms=due)
+
+    def _end(self, request: PayoutRequest, leg: Leg, refused: Refused, *, again: bool) -> None:
+        if leg.kind == LegKind.TRANSFER and again:
+            self._wait(request, leg, "partner_not_ready", refused.text)
+            return
+        self.books.change_leg(leg, status=LegStatus.FAILED)
+        amount = leg.amount_minor
+        if leg.kind == LegKind.TRANSFER:
+            self.books.post(request, "refused", f"request:{request.id}:back", ledger.given_back(amount))
+            self.books.move(request, RequestStatus.FAILED, refused.text)
+            return
+        if leg.kind == LegKind.PAYOUT:
+            kinds = ledger.LedgerKind
+            back = (ledger.Movement(kinds.IN_TRANSIT, kinds.RETURNED, amount),)
+            self.books.post(request, "payout_refused", f"leg:{leg.id}:refused", back)
+        self.books.move(request, RequestStatus.RETURNED, refused.text, blocked=None, blocked_text=None)
+
+    def _restrict(self, request: PayoutRequest, text: str) -> None:
+        partner = self.partners[request.partner_id]
+        changed = dataclasses.replace(
+            partner, state=PartnerState.RESTRICTED, state_reason=text[:1000], updated_at_ms=self.books.now_ms
+        )
+        self.partners[partner.id] = self.changed_partners[partner.id] = changed
+
+    def _unknown(self, request: PayoutRequest, attempt: Attempt, unknown: Unknown) -> None:
+        self.books.change_attempt(
+            attempt,
+            http_status=unknown.http_status,
+            error_code=unknown.doubt,
+            error=unknown.text[:1000],
+            stripe_request_id=unknown.stripe_request_id or attempt.stripe_request_id,
+        )
+        counts = unknown.doubt != Doubt.LIMITED
+        tries = request.tries + counts
+        waits = {Doubt.LIMITED: LIMITED_MS, Doubt.KEY_REFUSED: KEY_WAIT_MS, Doubt.REPEATED_ERROR: 0}
+        wait_ms = waits.get(unknown.doubt, -1)
+        if wait_ms < 0:
+            wait_ms = retry_delay_ms(tries)
+        self._try_again(request, unknown.doubt, unknown.text, wait_ms, tries)
+
+    def _not_found(self, request: PayoutRequest, attempt: Attempt, result: NotFound | LookUpFailed) -> None:
+        age_ms = self.books.now_ms - attempt.first_sent_at_ms
+        if isinstance(result, LookUpFailed):
+            wait_ms = max(LOOK_AGAIN_MS, retry_delay_ms(request.tries + 1))
+            self._try_again(request, "look_up", result.text, wait_ms, request.tries + 1)
+        elif age_ms >= CLEAR_WITHIN_MS:
+            text = (
+                f"Stripe shows nothing of what was sent {age_ms // 60_000} minutes ago, and the same key "
+                "says no more: find out by hand, then `payouts payout release` or `payouts payout settle`"
+            )
+            self.books.move(request, RequestStatus.UNCLEAR, text, blocked="unclear", blocked_text=text)
+        else:
+            text = "Stripe shows nothing of it yet; it is looked for again"
+            self._try_again(request, "look_up", text, LOOK_AGAIN_MS, request.tries + 1)
+
+    def _try_again(self, request: PayoutRequest, code: str, text: str, wait_ms: int, tries: int) -> None:
+        due = self.books.now_ms + wait_ms
+        self.books.change_request(
+            request, blocked=code, blocked_text=text[:1000], due_at_ms=due, tries=min(tries, 30_000)
+        )
+
+
+def _pays_out_by_itself(partner: Partner) -> bool:
+    return partner.manual_schedule is False

@@ -1,0 +1,48 @@
+"""A partner: whom the platform pays, by one Stripe account and in one currency."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class PartnerState(StrEnum):
+    """Whether a partner can be paid."""
+
+    UNVERIFIED = "unverified"
+    """Registered; Stripe was not asked about the account yet."""
+    READY = "ready"
+    """Stripe takes transfers to the account and pays it out."""
+    RESTRICTED = "restricted"
+    """Stripe wants something first, or the bank account cannot be used."""
+    BLOCKED = "blocked"
+    """Not to be paid: by a person's decision, or because access to the account is lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class Partner:
+    """A partner as the service holds it; the fields are the columns of its table."""
+
+    id: int
+    account: str
+    reference: str
+    name: str
+    email: str
+    currency: str
+    state: PartnerState
+    state_reason: str | None
+    payouts_enabled: bool | None
+    transfers_capability: str | None
+    requirements: str | None
+    manual_schedule: bool | None
+    bank_account: str | None
+    bank_fingerprint: str | None
+    bank_status: str | None
+    bank_label: str | None
+    bank_since_ms: int | None
+    bank_approved: str | None
+    schedule: str
+    schedule_day: int | None
+    schedule_minimum_minor: int | None
+    sending_request_id: int | None
+    refreshed_at_ms: int | None
+    created_at_ms: int
+    updated_at_ms: int

@@ -1,0 +1,209 @@
+"""Sending: whatever an answer is, or none, each request has one transfer and one payout at the most."""
+
+import random
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from payouts.calls import Call
+from payouts.storage import migrate
+from payouts.storage.engine import build_engine
+from tests.support.money import Payer
+from tests.support.small_stripe import FAULTS, SmallStripe
+
+
+@pytest.fixture
+def payer(database_url: str) -> Iterator[Payer]:
+    engine = build_engine(database_url, timeout_s=10, pool_size=10)
+    migrate.upgrade(engine)
+    yield Payer(engine, SmallStripe())
+    engine.dispose()
+
+
+@pytest.fixture
+def stripe(payer: Payer) -> SmallStripe:
+    assert isinstance(payer.gateway, SmallStripe)
+    return payer.gateway
+
+
+def test_a_request_is_transferred_and_paid_out_and_the_books_say_where_the_money_is(
+    payer: Payer, stripe: SmallStripe
+) -> None:
+    partner = payer.partner()
+    request_id = payer.request(partner, 12_345)
+
+    payer.sender.send(request_id)
+
+    assert payer.status(request_id) == "sent"
+    assert [call.call for call in stripe.calls] == [Call.TRANSFER, Call.PAYOUT]
+    assert stripe.calls[0].params["destination"] == "acct_1"
+    assert (stripe.calls[1].stripe_account, stripe.calls[1].params["destination"]) == ("acct_1", "ba_1")
+    assert payer.balances(partner) == {"in_transit": 12_345, "at_bank": 12_345}
+    assert payer.value("SELECT status FROM payouts WHERE request_id = :id", id=request_id) == "pending"
+
+
+def test_sending_twice_sends_once(payer: Payer, stripe: SmallStripe) -> None:
+    request_id = payer.request(payer.partner())
+    for _ in range(3):
+        payer.sender.send(request_id)
+    assert len(stripe.calls) == 2
+
+
+@pytest.mark.parametrize("leg", [0, 1], ids=["transfer", "payout"])
+@pytest.mark.parametrize("fault", ["lost before", "lost after", "limited", "in use"])
+def test_an_unknown_outcome_is_repeated_with_the_same_key_and_the_same_request(
+    payer: Payer, stripe: SmallStripe, leg: int, fault: str
+) -> None:
+    request_id = payer.request(payer.partner())
+    stripe.faults = [""] * leg + [fault]
+
+    payer.sender.send(request_id)
+    assert payer.status(request_id) == "sending"
+    payer.clock.pass_(minutes=20)
+    payer.sender.send(request_id)
+
+    assert payer.status(request_id) == "sent"
+    assert stripe.calls[leg] == stripe.calls[leg + 1]
+    assert (len(stripe.transfers), len(stripe.payouts)) == (1, 1)
+
+
+def test_an_error_that_is_kept_under_the_key_is_resolved_by_looking_for_the_object(
+    payer: Payer, stripe: SmallStripe
+) -> None:
+    request_id = payer.request(payer.partner())
+    stripe.faults = ["500 after"]
+    for _ in range(3):
+        payer.sender.send(request_id)
+        payer.clock.pass_(minutes=5)
+    assert payer.status(request_id) == "sent"
+    assert len(stripe.transfers) == 1
+
+
+def test_where_nothing_is_found_a_person_decides_and_nothing_is_repeated(
+    payer: Payer, stripe: SmallStripe
+) -> None:
+    request_id = payer.request(payer.partner())
+    stripe.faults = ["500 before"]
+    for _ in range(8):
+        payer.sender.send(request_id)
+        payer.clock.pass_(minutes=5)
+    assert payer.status(request_id) == "unclear"
+    calls = len(stripe.calls)
+    payer.clock.pass_(hours=30)
+    payer.sender.send(request_id)
+    assert len(stripe.calls) == calls
+    assert payer.value("SELECT name FROM outbox") == "alert.payout_unclear"
+
+
+@pytest.mark.parametrize("done", [True, False], ids=["it was made", "it was not made"])
+def test_past_23_hours_the_call_is_only_looked_for(payer: Payer, stripe: SmallStripe, done: bool) -> None:
+    request_id = payer.request(payer.partner())
+    stripe.faults = ["lost after" if done else "lost before"]
+    payer.sender.send(request_id)
+
+    payer.clock.pass_(hours=23)
+    payer.sender.send(request_id)
+
+    assert sum(call.call == Call.TRANSFER for call in stripe.calls) == 1
+    assert payer.status(request_id) == ("sent" if done else "unclear")
+
+
+def test_too_little_money_waits_without_holding_up_and_goes_on_with_a_new_key(
+    payer: Payer, stripe: SmallStripe
+) -> None:
+    partner = payer.partner()
+    first, second = payer.request(partner), payer.request(partner)
+    stripe.faults = ["no money"]
+    payer.sender.send(first)
+    assert (payer.status(first), payer.blocked(first)) == ("queued", "platform_balance")
+    payer.sender.send(second)
+    assert payer.status(second) == "sent"
+
+    payer.clock.pass_(hours=1)
+    payer.sender.send(first)
+
+    assert payer.status(first) == "sent"
+    keys = [call.idempotency_key for call in stripe.calls if call.call == Call.TRANSFER]
+    assert len(set(keys)) == 3
+
+
+def test_a_transfer_refused_for_good_gives_the_claim_back(payer: Payer, stripe: SmallStripe) -> None:
+    partner = payer.partner()
+    request_id = payer.request(partner)
+    stripe.refuse = {Call.TRANSFER: "parameter_invalid"}
+    payer.sender.send(request_id)
+    assert payer.status(request_id) == "failed"
+    assert payer.balances(partner) == {"owed": 1_000}
+
+
+def test_a_payout_refused_after_the_transfer_leaves_the_money_where_it_is_and_says_so(
+    payer: Payer, stripe: SmallStripe
+) -> None:
+    partner = payer.partner()
+    request_id = payer.request(partner)
+    stripe.refuse = {Call.PAYOUT: "payouts_not_allowed"}
+    payer.sender.send(request_id)
+    assert payer.status(request_id) == "returned"
+    assert payer.balances(partner) == {"returned": 1_000, "at_stripe": 1_000}
+    assert payer.value("SELECT state FROM partners") == "restricted"
+
+
+def test_two_payouts_of_one_partner_never_run_at_once_and_the_second_follows_the_first(
+    payer: Payer, stripe: SmallStripe
+) -> None:
+    partner = payer.partner()
+    first, second = payer.request(partner), payer.request(partner)
+    stripe.faults = ["lost after"]
+    payer.sender.send(first)
+    payer.sender.send(second)
+    assert (payer.status(first), payer.status(second)) == ("sending", "queued")
+
+    payer.clock.pass_(minutes=20)
+    payer.sender.send(first)
+
+    assert (payer.status(first), payer.status(second)) == ("sent", "sent")
+
+
+def test_in_shadow_mode_all_is_posted_and_nothing_is_called(database_url: str) -> None:
+    engine = build_engine(database_url, timeout_s=10, pool_size=2)
+    migrate.upgrade(engine)
+    stripe = SmallStripe()
+    payer = Payer(engine, stripe, shadow=True)
+    partner = payer.partner()
+    request_id = payer.request(partner)
+    payer.sender.send(request_id)
+    assert payer.status(request_id) == "shadowed"
+    assert payer.balances(partner) == {"paid": 1_000}
+    assert stripe.calls == []
+    engine.dispose()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_whatever_goes_wrong_nobody_is_paid_twice_and_the_sums_agree(payer: Payer, seed: int) -> None:
+    rng = random.Random(seed)
+    stripe = payer.gateway
+    assert isinstance(stripe, SmallStripe)
+    stripe.faults = [rng.choice([*FAULTS, "", "", ""]) for _ in range(80)]
+    partners = [payer.partner(number) for number in range(1, 6)]
+    requests = [payer.request(rng.choice(partners), rng.randint(1, 9_999)) for _ in range(25)]
+    for _ in range(30):
+        threads = [threading.Thread(target=payer.sender.send, args=(request_id,)) for request_id in requests]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        payer.clock.pass_(minutes=rng.choice([1, 20, 70]))
+
+    waiting = (
+        "SELECT COUNT(*) FROM payout_requests r WHERE r.status NOT IN ('sent', 'unclear') AND NOT EXISTS "
+        "(SELECT 1 FROM payout_requests u WHERE u.partner_id = r.partner_id AND u.status = 'unclear')"
+    )
+    assert payer.value(waiting) == 0, f"seed {seed}: only behind what is unclear may others wait"
+    legs = [made["metadata"]["payout_leg"] for made in [*stripe.transfers.values(), *stripe.payouts.values()]]
+    assert len(legs) == len(set(legs)), f"seed {seed}: a leg was made twice"
+    made = sum(transfer["amount"] for transfer in stripe.transfers.values())
+    in_books = sum(payer.balances(p).get(kind, 0) for p in partners for kind in ("at_stripe", "at_bank"))
+    assert in_books == made, f"seed {seed}"
+    paid_out = sum(payout["amount"] for payout in stripe.payouts.values())
+    assert sum(payer.balances(p).get("at_bank", 0) for p in partners) == paid_out, f"seed {seed}"
