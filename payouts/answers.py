@@ -105,6 +105,14 @@ class Answers:
         self.books.move(request, RequestStatus.PAID, reason, tries=0, blocked=None, blocked_text=None)
 
     def _refused(self, request: PayoutRequest, leg: Leg, attempt: Attempt, refused: Refused) -> None:
+        remedy = remedy_for(refused)
+        if remedy == Remedy.BUG:
+            # The key was used with another request: what became of that one only a look can tell.
+            self.books.change_attempt(
+                attempt, error_code=Doubt.REPEATED_ERROR, error=refused.text[:1000], http_status=400
+            )
+            self.books.move(request, RequestStatus.UNCLEAR, refused.text)
+            return
         self.books.change_attempt(
             attempt,
             status=AttemptStatus.REFUSED,
@@ -114,14 +122,11 @@ class Answers:
             error=refused.text[:1000],
             stripe_request_id=refused.stripe_request_id,
         )
-        remedy = remedy_for(refused)
         if remedy == Remedy.WAIT_FOR_BALANCE:
             code = PLATFORM_BALANCE if leg.kind == LegKind.TRANSFER else ACCOUNT_BALANCE
             self._wait(request, leg, code, refused.text)
         elif remedy == Remedy.LATER:
             self._wait(request, leg, "later", refused.text)
-        elif remedy == Remedy.BUG:
-            self.books.move(request, RequestStatus.UNCLEAR, refused.text)
         else:
             if remedy == Remedy.PARTNER:
                 self._restrict(request, refused.text)
@@ -181,7 +186,7 @@ class Answers:
         elif age_ms >= CLEAR_WITHIN_MS:
             text = (
                 f"Stripe shows nothing of what was sent {age_ms // 60_000} minutes ago, and the same key "
-                "says no more: find out by hand, then `payouts payout release` or `payouts payout settle`"
+                "says no more: find out by hand, then `payouts payout look` or `payouts payout release`"
             )
             self.books.move(request, RequestStatus.UNCLEAR, text, blocked="unclear", blocked_text=text)
         else:

@@ -107,7 +107,7 @@ class Desk:
 
     def _turn(self, request: PayoutRequest, stop: Stop | None) -> Turn | None:
         partner = self.partners[request.partner_id]
-        if self.busy[partner.id] - {request.id}:
+        if request.status == RequestStatus.QUEUED and self.busy[partner.id] - {request.id}:
             text = "another payout of the partner is being sent"
             self._blocked(request, Stop("partner_busy", text, self.now_ms + BUSY_MS))
             return None

@@ -58,7 +58,9 @@ def stops(
             free.append(request)
         else:
             found[request.id] = stop
-    return found | _too_fast(connection, free, limits, holds, now_ms, make_id)
+    # What was sent before counts already: a later call for it is no new payout.
+    fresh = [request for request in free if request.sent_at_ms is None]
+    return found | _too_fast(connection, fresh, limits, holds, now_ms, make_id)
 
 
 def note_outflow(
@@ -110,8 +112,7 @@ def _too_fast(
     found: dict[int, Stop] = {}
     for request in requests:
         hold = holds.on(request)
-        # What was begun before was counted then.
-        trip = meter.add(request) if hold is None and request.sent_at_ms is None else None
+        trip = None if hold else meter.add(request)
         if trip:
             hold = _hold_for(trip, request, now_ms, make_id)
             HOLDS.insert(connection, [hold])
