@@ -21,7 +21,7 @@ from payouts.sightings import Sightings
 from payouts.states import OPEN_REQUEST_STATUSES, AttemptStatus, LegKind, LegStatus, RequestStatus
 from payouts.storage.partner_rows import PARTNERS, lock_partners
 from payouts.storage.payout_rows import lock_payouts
-from payouts.storage.request_rows import busy_requests, next_queued, partner_ids_of
+from payouts.storage.request_rows import PARTNER_BUSY, busy_requests, next_queued, partner_ids_of
 from payouts.turns import Job, Step, Turn
 
 LEASE_MS = 90_000
@@ -99,17 +99,15 @@ class Desk:
         return {request_id: turn for request_id, turn in turns.items() if turn is not None}
 
     def _is_due(self, request: PayoutRequest) -> bool:
-        return (
-            request.status in OPEN_REQUEST_STATUSES
-            and request.due_at_ms <= self.now_ms + _EARLY_MS
-            and request.lease_until_ms <= self.now_ms
-        )
+        # What only waits for its turn is looked at whenever somebody comes by: the turn may be here.
+        due = request.due_at_ms <= self.now_ms + _EARLY_MS or request.blocked == PARTNER_BUSY
+        return request.status in OPEN_REQUEST_STATUSES and due and request.lease_until_ms <= self.now_ms
 
     def _turn(self, request: PayoutRequest, stop: Stop | None) -> Turn | None:
         partner = self.partners[request.partner_id]
         if request.status == RequestStatus.QUEUED and self.busy[partner.id] - {request.id}:
             text = "another payout of the partner is being sent"
-            self._blocked(request, Stop("partner_busy", text, self.now_ms + BUSY_MS))
+            self._blocked(request, Stop(PARTNER_BUSY, text, self.now_ms + BUSY_MS))
             return None
         legs = self.books.legs_of(request)
         step = next_step(
@@ -243,7 +241,7 @@ class Desk:
         ]
         if not through:
             return {}
-        waiting = next_queued(self.connection, {request.partner_id for request in through}, self.now_ms)
+        waiting = next_queued(self.connection, {request.partner_id for request in through})
         return {r.id: waiting[r.partner_id] for r in through if r.partner_id in waiting}
 
 

@@ -65,10 +65,10 @@ def busy_requests(connection: Connection, partner_ids: Iterable[int]) -> dict[in
     return found
 
 
-def next_queued(connection: Connection, partner_ids: Iterable[int], now_ms: int) -> dict[int, int]:
+def next_queued(connection: Connection, partner_ids: Iterable[int]) -> dict[int, int]:
     """For each partner the oldest request that waits for its turn, and for nothing else."""
     r = payout_requests.c
-    free = or_(r.blocked.is_(None), r.blocked == "partner_busy")
+    free = or_(r.blocked.is_(None), r.blocked == PARTNER_BUSY)
     rows = connection.execute(
         select(r.partner_id, func.min(r.id).label("first"))
         .where(r.partner_id.in_(sorted(set(partner_ids))), r.status == RequestStatus.QUEUED, free)
@@ -139,6 +139,8 @@ def legs_by_stripe_id(connection: Connection, stripe_ids: Iterable[str]) -> dict
     return {leg.stripe_id: leg for leg in found if leg.stripe_id}
 
 
+PARTNER_BUSY = "partner_busy"
+"""What a request waits for while another one of its partner is being sent."""
 PLATFORM_BALANCE, ACCOUNT_BALANCE = "platform_balance", "account_balance"
 """What a request waits for whose transfer, or whose payout, found too little money."""
 

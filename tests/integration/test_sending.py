@@ -204,7 +204,8 @@ def test_whatever_goes_wrong_nobody_is_paid_twice_and_the_sums_agree(payer: Paye
         payer.clock.pass_(minutes=rng.choice([1, 20, 70]) if turn < 30 else 70)
 
     waiting = (
-        "SELECT MIN(r.blocked_text) FROM payout_requests r WHERE r.status NOT IN ('sent', 'unclear') AND NOT EXISTS "
+        "SELECT MIN(r.blocked_text) FROM payout_requests r "
+        "WHERE r.status NOT IN ('sent', 'unclear') AND NOT EXISTS "
         "(SELECT 1 FROM payout_requests u WHERE u.partner_id = r.partner_id AND u.status = 'unclear')"
     )
     assert payer.value(waiting) is None, f"seed {seed}: only behind what is unclear may others wait"
