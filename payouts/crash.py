@@ -17,6 +17,8 @@ POINTS = frozenset(
         "apply.before_commit",
         "apply.after_commit",
         "sweep.before_send",
+        "request.before_commit",
+        "schedule.between_partners",
         "send.before_commit",
         "send.after_commit",
         "send.after_call",

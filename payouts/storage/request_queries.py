@@ -1,0 +1,56 @@
+"""What is asked about requested payouts, besides their own rows."""
+
+from typing import Any
+
+from sqlalchemy import Connection, func, select
+
+from payouts.ids import floor_id
+from payouts.request import PayoutRequest
+from payouts.states import RequestStatus
+from payouts.storage.money_tables import partners, payout_requests
+from payouts.storage.paging import page
+from payouts.storage.queries import Filters
+from payouts.storage.request_rows import REQUESTS
+
+CAME_TO_NOTHING = (
+    RequestStatus.CANCELED,
+    RequestStatus.REJECTED,
+    RequestStatus.FAILED,
+    RequestStatus.REVERSED,
+)
+"""States in which a request's amount is owed to the partner again."""
+
+
+def by_reference(connection: Connection, account: str, reference: str | None) -> PayoutRequest | None:
+    """The account's request of this reference, if there is one."""
+    if reference is None:
+        return None
+    r = payout_requests.c
+    return next(iter(REQUESTS.find(connection, r.account == account, r.reference == reference)), None)
+
+
+def requested_since(connection: Connection, partner_id: int, since_ms: int) -> int:
+    """How much was requested for a partner from `since_ms` on, in minor units of its currency, without
+    what came to nothing."""
+    r = payout_requests.c
+    total = connection.scalar(
+        select(func.sum(r.amount_minor)).where(
+            r.partner_id == partner_id,
+            # Ids grow with time, and lead to the rows; clocks of two machines may differ by a little.
+            r.id >= floor_id(since_ms - _CLOCKS_DIFFER_MS),
+            r.created_at_ms >= since_ms,
+            r.status.not_in(CAME_TO_NOTHING),
+        )
+    )
+    return int(total or 0)
+
+
+def request_list(connection: Connection, filters: Filters, limit: int) -> list[dict[str, Any]]:
+    """Requested payouts with their partner's reference as `partner`, newest first."""
+    query = select(*payout_requests.c, partners.c.reference.label("partner")).join(
+        partners, partners.c.id == payout_requests.c.partner_id
+    )
+    return page(connection, query, payout_requests, filters, limit)
+
+
+_CLOCKS_DIFFER_MS = 60_000
