@@ -4,7 +4,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from payouts.money import exponent, format_money
+from payouts.errors import RefusedError
+from payouts.money import (
+    AMOUNT_BELOW_MINOR,
+    check_amount,
+    check_currency,
+    check_payable,
+    decimal_text,
+    exponent,
+    format_money,
+    parse_money,
+)
 
 ZERO_DECIMAL = [
     "bif",
@@ -57,3 +67,78 @@ def test_every_currency_has_the_places_that_stripe_gives_it() -> None:
 def test_no_amount_loses_a_digit(amount: int, currency: str) -> None:
     text = format_money(amount, currency)
     assert int(text.split(" ")[0].replace(",", "").replace(".", "")) == amount
+
+
+CURRENCIES = st.sampled_from(["jpy", "eur", "kwd", "isk", "huf"])
+
+
+@given(amount=st.integers(-(2**62), 2**62), currency=CURRENCIES)
+def test_an_amount_written_down_and_read_again_is_the_same(amount: int, currency: str) -> None:
+    assert parse_money(decimal_text(amount, currency), currency) == amount
+
+
+@pytest.mark.parametrize(
+    ("text", "currency", "minor"),
+    [
+        ("120.50", "eur", 12_050),
+        ("120.5", "eur", 12_050),
+        ("120", "EUR", 12_000),
+        ("0.01", "eur", 1),
+        ("-7", "jpy", -7),
+        ("1.234", "kwd", 1_234),
+        ("0.1", "eur", 10),
+    ],
+)
+def test_an_amount_is_read_exactly(text: str, currency: str, minor: int) -> None:
+    assert parse_money(text, currency) == minor
+
+
+@pytest.mark.parametrize("text", ["", "1,234.00", "1.", ".5", "1e3", "+1", "٣", " 1", "1 ", "NaN", "1" * 30])
+def test_what_could_be_read_in_two_ways_is_no_amount(text: str) -> None:
+    with pytest.raises(RefusedError, match="is no amount: write it as"):
+        parse_money(text, "eur")
+
+
+@pytest.mark.parametrize(("text", "currency"), [("1.001", "eur"), ("1.0", "jpy"), ("1.0000", "kwd")])
+def test_more_places_than_the_currency_has_are_refused_even_if_they_are_zero(
+    text: str, currency: str
+) -> None:
+    with pytest.raises(RefusedError, match="decimal places"):
+        parse_money(text, currency)
+
+
+@pytest.mark.parametrize(
+    ("currency", "paid", "refused"),
+    [
+        ("eur", [1, 12_345], []),
+        ("jpy", [1, 777], []),
+        ("isk", [100, 12_300], [1, 150]),
+        ("ugx", [100, 12_300], [1, 150]),
+        ("huf", [100, 12_300], [1, 150]),
+        ("TWD", [100, 12_300], [1, 150]),
+        ("kwd", [10, 1_230], [1, 1_234]),
+    ],
+)
+def test_what_stripe_would_not_pay_out_is_refused_before(
+    currency: str, paid: list[int], refused: list[int]
+) -> None:
+    assert [check_payable(amount, currency) for amount in paid] == paid
+    for amount in refused:
+        with pytest.raises(RefusedError, match="in steps of"):
+            check_payable(amount, currency)
+
+
+@pytest.mark.parametrize("amount", [0, -1, AMOUNT_BELOW_MINOR])
+def test_nothing_less_than_nothing_and_too_much_are_no_amounts(amount: int) -> None:
+    assert check_amount(AMOUNT_BELOW_MINOR - 1, "eur") == AMOUNT_BELOW_MINOR - 1
+    for check in (check_amount, check_payable):
+        with pytest.raises(RefusedError) as refused:
+            check(amount, "eur")
+        assert refused.value.code == "bad_amount"
+
+
+def test_a_currency_is_a_code_of_three_letters() -> None:
+    assert check_currency("EUR") == "eur"
+    for text in ("", "eu", "euro", "e1r", "€ur"):
+        with pytest.raises(RefusedError, match="three letters"):
+            check_currency(text)
