@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from payouts.partner import Partner, PartnerState
 from payouts.storage.money_tables import partners
@@ -19,3 +19,28 @@ PARTNERS = Records(
 def lock_partners(connection: Connection, ids: Iterable[int]) -> dict[int, Partner]:
     """The partners among `ids` that exist, locked in one order and read after the lock."""
     return {partner.id: partner for partner in PARTNERS.lock(connection, partners.c.id, ids)}
+
+
+def find_partner(connection: Connection, key: str) -> Partner | None:
+    """The partner with this reference, Stripe account or row id; read without a lock."""
+    if key.startswith("acct_"):
+        condition = partners.c.account == key
+    elif key.isascii() and key.isdigit():
+        condition = partners.c.id == int(key)
+    else:
+        condition = partners.c.reference == key
+    return next(iter(PARTNERS.find(connection, condition)), None)
+
+
+def lock_partner_of(connection: Connection, account: str) -> Partner | None:
+    """The partner with this Stripe account, locked; None where it is not registered."""
+    return next(iter(PARTNERS.lock(connection, partners.c.account, [account])), None)
+
+
+def registered_accounts(connection: Connection, accounts: Iterable[str]) -> dict[str, int | None]:
+    """The accounts among these that belong to a partner, with when Stripe was last asked about each."""
+    wanted = sorted(set(accounts))
+    rows = connection.execute(
+        select(partners.c.account, partners.c.refreshed_at_ms).where(partners.c.account.in_(wanted))
+    )
+    return {row.account: row.refreshed_at_ms for row in rows}
