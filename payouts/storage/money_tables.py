@@ -114,6 +114,26 @@ postings = Table(
     **OPTIONS,
 )
 
+ledger_closes = Table(
+    "ledger_closes",
+    metadata,
+    Column("id", ROW_ID, primary_key=True, autoincrement=False),
+    Column("account", ascii_text(ACCOUNT_CHARS), nullable=False),
+    Column("period", ascii_text(7), nullable=False, comment="the month, as 2026-11; 0000-00: a row to lock"),
+    Column("from_ms", BigInteger, nullable=False),
+    Column("until_ms", BigInteger, nullable=False, comment="nothing that counts before can be posted"),
+    Column("transactions", BigInteger, comment="how many; NULL: not counted yet"),
+    Column("sums", long_text(), comment="by currency and kind of ledger account, as JSON"),
+    Column("previous", ascii_text(64), comment="the digest of the month before"),
+    Column("digest", ascii_text(64), comment="SHA-256 over month, sums and `previous`"),
+    Column("closed_by", String(ACTOR_CHARS), nullable=False),
+    Column("closed_at_ms", BigInteger, nullable=False),
+    UniqueConstraint("account", "period"),
+    Index(None, "until_ms", "id"),
+    comment="months in which nothing more is posted",
+    **OPTIONS,
+)
+
 payout_requests = Table(
     "payout_requests",
     metadata,
