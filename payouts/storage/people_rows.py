@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Connection, Engine, or_, select, update
+from sqlalchemy import Connection, Engine, select, update
 
 from payouts.errors import NotFoundError
 from payouts.people import Actor, Role, Scope
@@ -12,7 +12,6 @@ from payouts.storage.people_tables import people, tokens
 from payouts.storage.queries import Filters, reading
 from payouts.storage.records import Records
 from payouts.tokens import (
-    USE_NOTED_EVERY_MS,
     Person,
     Token,
     admit,
@@ -52,14 +51,9 @@ def look_up(engine: Engine, token: str, at_ms: int) -> tuple[Actor, Token]:
 
 
 def _note_use(engine: Engine, token_id: int, at_ms: int) -> None:
-    used = tokens.c.last_used_at_ms
     try:
         with engine.begin() as connection:
-            connection.execute(
-                update(tokens)
-                .where(tokens.c.id == token_id, or_(used.is_(None), used <= at_ms - USE_NOTED_EVERY_MS))
-                .values(last_used_at_ms=at_ms)
-            )
+            connection.execute(update(tokens).where(tokens.c.id == token_id).values(last_used_at_ms=at_ms))
     except Exception as error:
         if not is_contention(error):
             raise

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import sqlalchemy as sa
@@ -83,6 +84,22 @@ def test_many_who_write_at_once_make_one_whole_chain(engine: Engine) -> None:
     assert [row.number for row in rows] == list(range(1, THREADS * EACH + 1))
     assert [row.previous for row in rows] == [GENESIS, *(row.digest for row in rows[:-1])]
     assert fault_of(engine) is None
+
+
+def test_the_first_entries_of_new_chains_never_deadlock(engine: Engine) -> None:
+    make_id, together, chains = IdMaker(), threading.Barrier(THREADS), 15
+
+    def write(_: int) -> None:
+        for number in range(chains):
+            together.wait(30)
+            append(engine, make_id, account=f"acct_{number}")
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        list(pool.map(write, range(THREADS)))
+    for number in range(chains):
+        assert fault_of(engine, f"acct_{number}/2026-11") is None
+    with engine.connect() as connection:
+        assert connection.execute(sa.text("SELECT COUNT(*) FROM audit")).scalar_one() == THREADS * chains
 
 
 def test_an_entry_goes_with_the_transaction_that_it_is_about(engine: Engine) -> None:
