@@ -14,7 +14,7 @@ from payouts.desk import SendingRules
 from payouts.errors import SettingsError
 from payouts.gateway import NoGateway, StripeGateway
 from payouts.ids import IdMaker
-from payouts.readiness import GateRules
+from payouts.readiness import HOUR_MS, GateRules
 from payouts.sdk_gateway import Kind, Pace, SdkGateway, at_once
 from payouts.sending import Sender
 from payouts.settings import Settings
@@ -107,4 +107,4 @@ def shared_pace(settings: Settings, client: redis.Redis) -> Pace:
 
 def gate_rules(settings: Settings) -> GateRules:
     """What must hold for a partner before money is sent."""
-    return GateRules()
+    return GateRules(round(settings.bank_cooling_off_hours * HOUR_MS), settings.bank_account_approval)

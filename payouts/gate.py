@@ -8,11 +8,11 @@ ends: two workers never both count the last payout that still fits.
 import dataclasses
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine
 
 from payouts.holds import WAITS_FOR, ActiveHolds, Hold, HoldKind, HoldScope, targets_of
-from payouts.ids import IdMaker
-from payouts.limits import COUNTED, LimitKind, Limits
+from payouts.ids import IdMaker, floor_id
+from payouts.limits import COUNTED, MOST_WINDOW_S, LimitKind, Limits
 from payouts.partner import Partner
 from payouts.readiness import GateRules, Stop, partner_stop
 from payouts.request import PayoutRequest
@@ -22,10 +22,13 @@ from payouts.storage.hold_rows import HOLDS, active_on
 from payouts.storage.limit_rows import limits_for, lock_limits
 from payouts.storage.outflow_rows import Minute
 from payouts.storage.request_notices import RequestNotice, insert_request_notices
+from payouts.storage.unit import in_transaction
 from payouts.velocity import Meter, MeterKey, Trip, measured
 
-__all__ = ["GateRules", "Stop", "note_outflow", "stops"]
+__all__ = ["GateRules", "Stop", "forget_outflow", "note_outflow", "stops"]
 
+FORGET_AT_ONCE = 2_000
+DAY_S = 86_400
 BY_VELOCITY = "system:velocity"
 """Who placed a hold that no person placed."""
 VELOCITY_TRIPPED = "alert.velocity_tripped"
@@ -77,6 +80,14 @@ def note_outflow(
                 was, amount_minor=was.amount_minor + request.amount_minor, payouts=was.payouts + 1
             )
     outflow_rows.add(connection, list(sums.values()), worker, make_id)
+
+
+def forget_outflow(engine: Engine, now_ms: int) -> int:
+    """Remove some of what no window reaches back to any more; returns how many rows."""
+    kept_from = floor_id(now_ms - (MOST_WINDOW_S + DAY_S) * 1000)
+    return in_transaction(
+        engine, lambda connection: outflow_rows.prune(connection, kept_from, FORGET_AT_ONCE)
+    )
 
 
 def _unapproved(connection: Connection, requests: Sequence[PayoutRequest], limits: Limits) -> set[int]:

@@ -18,9 +18,8 @@ from payouts.errors import NotFoundError, ReferenceTakenError, RefusedError, Row
 from payouts.ids import IdMaker
 from payouts.ledger import Entry, LedgerKind
 from payouts.limits import LimitKind, Limits
-from payouts.money import format_money
+from payouts.money import AMOUNT_BELOW_MINOR, check_payable, format_money, payable_step
 from payouts.partner import Partner, PartnerState
-from payouts.payable import check_payable, payable_part
 from payouts.people import Actor, Scope
 from payouts.request import PayoutRequest, RequestMove
 from payouts.states import RequestStatus
@@ -155,6 +154,12 @@ def _check_partner(wish: Wish, partner: Partner) -> None:
             f"{partner.reference} is paid in {partner.currency.upper()}, not in {wish.currency.upper()}: "
             "nothing is converted here",
         )
+
+
+def payable_part(owed_minor: int, currency: str) -> int:
+    """The most of what is owed that can be paid out at once; the rest stays owed. 0 where nothing can."""
+    step = payable_step(currency)
+    return max(0, min(owed_minor, AMOUNT_BELOW_MINOR - step) // step * step)
 
 
 def _check_minimum(wish: Wish, partner: Partner, amount_minor: int, limits: Limits) -> None:

@@ -5,7 +5,6 @@ that is begun again after a crash, or worked on in two places, still asks once. 
 caught up together: one request, not one for each of them.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date
 from functools import partial
@@ -46,14 +45,12 @@ class _Progress:
 
 
 @dataclass
-class Scheduler:
+class Schedules:
     """Works on the runs of today and those left open, step by step. Any number may run."""
 
     engine: Engine
     clock: Clock
     make_id: IdMaker
-    asked: Callable[[int], None] = lambda request_id: None
-    """Told of each new request that can be sent at once."""
     _under_way: _Progress | None = None
     _done_on: date | None = field(default=None)
 
@@ -128,12 +125,12 @@ class Scheduler:
             batch_id=batch.id,
         )
 
-        def work(connection: Connection) -> int:
-            return request_payout(connection, wish, BY_SCHEDULE, self.make_id, self.clock()).id
+        def work(connection: Connection) -> None:
+            request_payout(connection, wish, BY_SCHEDULE, self.make_id, self.clock())
 
         log = get_logger().bind(partner_id=partner.id, batch_id=batch.id)
         try:
-            request_id = in_transaction(self.engine, work)
+            in_transaction(self.engine, work)
         except RefusedError as refused:
             (log.debug if refused.code in _USUAL else log.info)("schedule.skipped", why=refused.code)
         except Exception as error:
@@ -141,8 +138,6 @@ class Scheduler:
                 raise
             # Whatever it is about this partner: the others are paid all the same.
             log.exception("schedule.failed", error_class=type(error).__name__)
-        else:
-            self.asked(request_id)
 
 
 def _is_due(partner: Partner, progress: _Progress) -> bool:

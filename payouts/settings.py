@@ -39,6 +39,11 @@ class Settings(BaseSettings):
     shadow_mode: bool = False
     """Decide and post, but call nothing that moves money: to run beside the system before."""
 
+    bank_cooling_off_hours: float = Field(default=24.0, ge=0)
+    """A bank account is not paid to before it was known for so long, the first one included."""
+    bank_account_approval: bool = True
+    """A person must approve each new bank account."""
+
     receiver_host: str = "127.0.0.1"
     receiver_port: int = Field(default=8080, ge=0, le=65535)
     receiver_store_timeout_s: float = Field(default=0.8, gt=0, le=1.0)

@@ -7,8 +7,10 @@ from dramatiq.middleware import Retries
 
 from payouts.bootstrap import open_engine, open_redis, open_worker
 from payouts.clock import now_ms
+from payouts.gate import forget_outflow
 from payouts.ids import IdMaker
 from payouts.logs import get_logger
+from payouts.scheduling import Schedules
 from payouts.settings import Settings
 from payouts.stopping import StopSignal
 from payouts.storage.migrate import require_current
@@ -17,8 +19,9 @@ from workers.actors import Actors
 from workers.broker import WakingRedisBroker
 from workers.messages import PAYOUTS_QUEUE, Messages
 from workers.schedule import Job, run_jobs
-from workers.sweep import RequestSweeper, Sweeper
+from workers.sweep import PartnerSweeper, RequestSweeper, Sweeper
 
+PRUNE_EVERY_S = 60.0
 STOP_WITHIN_MS = 20_000
 
 
@@ -62,6 +65,8 @@ def run_scheduler(settings: Settings) -> None:
 
     wake = RequestSweeper(engine, messages, now_ms)
 
+    schedules = Schedules(engine, now_ms, make_id)
+
     def drain() -> None:
         spill.drain(engine, make_id, messages.apply)
 
@@ -72,6 +77,9 @@ def run_scheduler(settings: Settings) -> None:
             Job("sweep", settings.sweep_interval_s, sweeper.sweep),
             Job("drain", settings.sweep_interval_s, drain),
             Job("send", settings.sweep_interval_s, wake.sweep),
+            Job("partners", settings.sweep_interval_s, PartnerSweeper(engine, messages).sweep),
+            Job("schedule", settings.sweep_interval_s, schedules.step),
+            Job("prune", PRUNE_EVERY_S, lambda: forget_outflow(engine, now_ms())),
         ],
         stop,
     )
