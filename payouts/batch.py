@@ -14,7 +14,7 @@ from payouts.calls import METADATA_LEG
 from payouts.clock import Clock
 from payouts.errors import PayoutsError
 from payouts.event import THIN, PayoutObject, id_of, read_payout, read_related
-from payouts.ids import IdMaker
+from payouts.ids import IdMaker, time_of
 from payouts.leg import Leg
 from payouts.machine import Alert, Applied, Decision, Deferred, Ignored, decide
 from payouts.sightings import Cause, Sightings, moves_of
@@ -22,12 +22,14 @@ from payouts.states import EventStatus, LegKind
 from payouts.storage import inbox
 from payouts.storage.columns import PLATFORM
 from payouts.storage.inbox import WorkItem
+from payouts.storage.partner_rows import registered_accounts
 from payouts.storage.payout_rows import lock_payouts, request_ids_of
 from payouts.storage.request_rows import legs_by_id, legs_by_stripe_id, wake_for_balance
 from payouts.transfer import TransferObject, leg_id_in, read_transfer
 
 PAYOUT_TYPES, TRANSFER_TYPES = "payout.", "transfer."
 BALANCE_AVAILABLE = "balance.available"
+ACCOUNT_TYPES = ("account.", "capability.")
 FOLLOWED_RELATED = frozenset({"payout", "v1.payout"})
 """Types of related objects that a thin event is looked up for."""
 LOOKUP_WAIT_MS = 60_000
@@ -124,11 +126,16 @@ class Batch:
         self.work = _Work()
         self.books = Books(connection, rules.make_id, self.now_ms)
         self._linked: dict[str, Leg] = {}
+        self._partners: dict[str, int | None] = {}
+        """Accounts of partners, with when Stripe was last asked about each."""
 
     def run(self, items: Sequence[WorkItem]) -> BatchResult:
         """Decide on `items` in order and write what came of them."""
         payouts: list[tuple[WorkItem, PayoutObject]] = []
         transfers: list[tuple[WorkItem, TransferObject]] = []
+        about_accounts = {item.account for item in items if item.type.startswith(ACCOUNT_TYPES)}
+        if about_accounts:
+            self._partners = registered_accounts(self.connection, about_accounts)
         for item in items:
             try:
                 seen = self._read(item)
@@ -236,6 +243,12 @@ class Batch:
         self.work.result.requests.append(leg.request_id)
         self._finish(item, EventStatus.APPLIED, f"transfer {self.books.legs[leg.id].status}")
 
+    def finish_one(self, item: WorkItem, reason: str) -> BatchResult:
+        """Note that `item` took effect, and nothing else."""
+        self._finish(item, EventStatus.APPLIED, reason)
+        self._write()
+        return self.work.result
+
     def fail_one(self, item: WorkItem, error: BaseException) -> BatchResult:
         """Record a failed attempt at `item`, and nothing else."""
         self._fail(item, error)
@@ -271,8 +284,19 @@ class Batch:
             status = EventStatus.APPLIED if woken else EventStatus.IGNORED
             self._finish(item, status, "requests go on" if woken else "no request waits for a balance")
             return None
+        if item.type.startswith(ACCOUNT_TYPES) and item.account in self._partners:
+            self._account(item)
+            return None
         self._finish(item, EventStatus.IGNORED, f"event type {item.type} is not followed")
         return None
+
+    def _account(self, item: WorkItem) -> None:
+        """An account has no rank to order its events by: Stripe is asked how it is now, once for all that
+        came before the question."""
+        if time_of(item.id) < (self._partners[item.account] or 0):
+            self._finish(item, EventStatus.IGNORED, "the account was asked for after this came")
+            return
+        self._defer(item, Deferred("the account is asked for", ask_stripe=True))
 
     def _thin(self, item: WorkItem) -> None:
         related = read_related(item.payload)

@@ -63,10 +63,13 @@ class GatewayError(PayoutsError):
     """A call to Stripe did not give an answer to act on.
 
     `transient` says whether the same call may succeed later, `blocked` whether it waits for a person or
-    a setting (no attempt is counted then).
+    a setting (no attempt is counted then), `no_access` whether the account no longer lets us in.
     """
 
-    def __init__(self, message: str, *, transient: bool, blocked: bool = False) -> None:
+    def __init__(
+        self, message: str, *, transient: bool, blocked: bool = False, no_access: bool = False
+    ) -> None:
         super().__init__(message)
         self.transient = transient
         self.blocked = blocked
+        self.no_access = no_access

@@ -46,3 +46,8 @@ class IdMaker:
 def floor_id(at_ms: int) -> int:
     """The smallest id that could have been made at `at_ms`: turns a time into a key to page by."""
     return max(at_ms - EPOCH_MS, 0) << (NODE_BITS + COUNTER_BITS)
+
+
+def time_of(row_id: int) -> int:
+    """When the id was made, in milliseconds, by the clock of its maker."""
+    return (row_id >> (NODE_BITS + COUNTER_BITS)) + EPOCH_MS

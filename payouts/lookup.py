@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from payouts.apply import Applier
-from payouts.batch import Batch, BatchResult
+from payouts.batch import ACCOUNT_TYPES, Batch, BatchResult
 from payouts.errors import GatewayError
 from payouts.event import THIN, PayoutObject, read_payout, read_related
 from payouts.gateway import StripeGateway
+from payouts.refreshing import Refresher
 from payouts.storage import inbox
 from payouts.storage.columns import PLATFORM
 from payouts.storage.engine import is_unavailable
@@ -28,6 +29,12 @@ class Resolver:
     applier: Applier
     gateway: StripeGateway
 
+    @property
+    def refresher(self) -> Refresher:
+        """What asks for the accounts of partners."""
+        rules = self.applier.rules
+        return Refresher(self.applier.engine, self.gateway, rules.make_id, rules.clock)
+
     def resolve(self, inbox_id: int) -> BatchResult:
         """Ask Stripe about one event and settle it by the answer. Nothing happens if it is finished."""
         with self.applier.engine.begin() as connection:
@@ -35,6 +42,11 @@ class Resolver:
         if item is None:
             return BatchResult()
         try:
+            if item.type.startswith(ACCOUNT_TYPES):
+                self.refresher.refresh(item.account)
+                return self._with_item(
+                    inbox_id, lambda batch, held: batch.finish_one(held, "the account was asked for")
+                )
             fetched = self._fetch(item)
             return self._with_item(
                 inbox_id, lambda batch, held: batch.settle([(held, fetched)], confirmed=True)

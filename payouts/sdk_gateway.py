@@ -147,7 +147,7 @@ def gateway_error(stripe: Any, error: "stripe.StripeError") -> GatewayError:
     if isinstance(error, stripe.AuthenticationError):
         return GatewayError(f"{said}; check STRIPE_API_KEY", transient=True, blocked=True)
     if isinstance(error, stripe.PermissionError):
-        return GatewayError(f"{said}; access to the account is lost", transient=False)
+        return GatewayError(f"{said}; access to the account is lost", transient=False, no_access=True)
     if isinstance(error, stripe.APIConnectionError | stripe.RateLimitError):
         return GatewayError(said, transient=True)
     if isinstance(error, stripe.IdempotencyError | stripe.CardError | stripe.InvalidRequestError):

@@ -11,6 +11,7 @@ import dramatiq
 from payouts.batch import BatchResult
 from payouts.bootstrap import WorkerParts
 from payouts.combine import Combiner
+from payouts.errors import GatewayError
 from payouts.logs import get_logger
 from payouts.lookup import Resolver
 from workers.broker import WakingRedisBroker
@@ -20,6 +21,7 @@ from workers.messages import (
     EVENTS_QUEUE,
     LOOKUPS_QUEUE,
     PAYOUTS_QUEUE,
+    REFRESH,
     RESOLVE,
     SEND,
     Messages,
@@ -53,6 +55,7 @@ class Actors:
         dramatiq.actor(actor_name=APPLY, queue_name=EVENTS_QUEUE, **options)(self._combiner.run)
         dramatiq.actor(actor_name=APPLY_ALONE, queue_name=EVENTS_QUEUE, **options)(self._apply_alone)
         dramatiq.actor(actor_name=RESOLVE, queue_name=LOOKUPS_QUEUE, **options)(self._resolve)
+        dramatiq.actor(actor_name=REFRESH, queue_name=LOOKUPS_QUEUE, **options)(self._refresh)
         dramatiq.actor(actor_name=SEND, queue_name=PAYOUTS_QUEUE, **options)(self._sender.send)
 
     def _apply(self, bundles: Sequence[Sequence[int]]) -> list[None]:
@@ -71,6 +74,12 @@ class Actors:
             self._send_on(self._resolver.resolve(inbox_id))
         finally:
             self._lookups.release()
+
+    def _refresh(self, account: str) -> None:
+        try:
+            self._resolver.refresher.refresh(account)
+        except GatewayError as error:
+            self._log.warning("partner.unverified", account=account, error=str(error), next="asked again")
 
     def _send_on(self, result: BatchResult) -> None:
         self._report(result)

@@ -20,6 +20,7 @@ APPLY = "apply_events"
 APPLY_ALONE = "apply_event_alone"
 RESOLVE = "resolve_event"
 SEND = "send_payout"
+REFRESH = "refresh_partner"
 
 
 class Messages:
@@ -51,6 +52,10 @@ class Messages:
     def send_payout(self, request_id: int) -> None:
         """Ask for a requested payout to be taken as far as it goes now."""
         self._send(PAYOUTS_QUEUE, SEND, request_id)
+
+    def refresh_partner(self, account: str) -> None:
+        """Ask for a partner's Stripe account to be looked at."""
+        self._send(LOOKUPS_QUEUE, REFRESH, account)
 
     def waiting(self, queue: str) -> int:
         """How many messages of `queue` no worker has fetched yet."""

@@ -13,8 +13,9 @@ from payouts.clock import Clock
 from payouts.crash import crash_point
 from payouts.logs import get_logger
 from payouts.storage.inbox import Overdue, note_resend, overdue
+from payouts.storage.partner_rows import unverified_accounts
 from payouts.storage.request_rows import overdue_requests
-from workers.messages import EVENTS_QUEUE, PAYOUTS_QUEUE, Messages
+from workers.messages import EVENTS_QUEUE, LOOKUPS_QUEUE, PAYOUTS_QUEUE, Messages
 
 SWEEP_MOST = 2_000
 IDS_PER_MESSAGE = 200
@@ -24,6 +25,7 @@ LONGEST_WAIT_MS = 600_000
 
 
 REQUESTS_MOST = 500
+PARTNERS_MOST = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,24 @@ class RequestSweeper:
             found = overdue_requests(connection, self.clock(), REQUESTS_MOST)
         for request_id in found:
             self.messages.send_payout(request_id)
+        return len(found)
+
+
+@dataclass(frozen=True, slots=True)
+class PartnerSweeper:
+    """Has Stripe asked about partners that were registered and not looked at yet."""
+
+    engine: Engine
+    messages: Messages
+
+    def sweep(self) -> int:
+        """Send them to the workers, unless those are behind; returns how many."""
+        if self.messages.waiting(LOOKUPS_QUEUE):
+            return 0
+        with self.engine.connect().execution_options(read_only=True) as connection:
+            found = unverified_accounts(connection, PARTNERS_MOST)
+        for account in found:
+            self.messages.refresh_partner(account)
         return len(found)
 
 

@@ -1,11 +1,14 @@
 """Partners: read under lock, written in sets."""
 
 from collections.abc import Iterable
+from typing import Any
 
 from sqlalchemy import Connection, select
 
 from payouts.partner import Partner, PartnerState
 from payouts.storage.money_tables import partners
+from payouts.storage.paging import page
+from payouts.storage.queries import Filters
 from payouts.storage.records import Records
 
 PARTNERS = Records(
@@ -25,7 +28,7 @@ def find_partner(connection: Connection, key: str) -> Partner | None:
     """The partner with this reference, Stripe account or row id; read without a lock."""
     if key.startswith("acct_"):
         condition = partners.c.account == key
-    elif key.isascii() and key.isdigit():
+    elif key.isascii() and key.isdigit() and len(key) < _MAX_ID_DIGITS:
         condition = partners.c.id == int(key)
     else:
         condition = partners.c.reference == key
@@ -44,3 +47,32 @@ def registered_accounts(connection: Connection, accounts: Iterable[str]) -> dict
         select(partners.c.account, partners.c.refreshed_at_ms).where(partners.c.account.in_(wanted))
     )
     return {row.account: row.refreshed_at_ms for row in rows}
+
+
+def unverified_accounts(connection: Connection, limit: int) -> list[str]:
+    """Accounts of partners that Stripe was not asked about yet, the oldest first."""
+    return list(
+        connection.scalars(
+            select(partners.c.account)
+            .where(partners.c.state == PartnerState.UNVERIFIED)
+            .order_by(partners.c.id)
+            .limit(limit)
+        )
+    )
+
+
+def partners_by_reference(connection: Connection, references: Iterable[str]) -> dict[str, Partner]:
+    """The partners with these references, read without a lock."""
+    wanted = sorted(set(references))
+    if not wanted:
+        return {}
+    found = PARTNERS.find(connection, partners.c.reference.in_(wanted))
+    return {partner.reference: partner for partner in found}
+
+
+def partner_list(connection: Connection, filters: Filters, limit: int) -> list[dict[str, Any]]:
+    """Partners, newest first."""
+    return page(connection, select(partners), partners, filters, limit)
+
+
+_MAX_ID_DIGITS = 19

@@ -161,5 +161,21 @@ def wake_for_balance(connection: Connection, account: str, now_ms: int) -> int:
     return len(ids)
 
 
+def wake_for_partner(connection: Connection, partner_id: int, now_ms: int) -> None:
+    """Something about a partner changed: its requests that are stopped are looked at again now."""
+    r = payout_requests.c
+    connection.execute(
+        update(payout_requests)
+        .where(
+            r.partner_id == partner_id,
+            r.status.in_((RequestStatus.QUEUED, RequestStatus.SENDING)),
+            r.blocked.in_(PARTNER_STOPS),
+            r.due_at_ms > now_ms,
+        )
+        .values(due_at_ms=now_ms, updated_at_ms=now_ms)
+    )
+
+
+PARTNER_STOPS = ("partner_not_ready", "partner_blocked", "bank_unapproved", "bank_cooling_off")
 WAKE_MOST = 5_000
 """Of waiting requests for one event; the others come at their own time."""
