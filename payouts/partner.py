@@ -1,7 +1,11 @@
 """A partner: whom the platform pays, by one Stripe account and in one currency."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+
+NO_SCHEDULE = "none"
+"""The `schedule` of a partner that is paid only when somebody asks for it."""
 
 
 class PartnerState(StrEnum):
@@ -46,3 +50,11 @@ class Partner:
     refreshed_at_ms: int | None
     created_at_ms: int
     updated_at_ms: int
+
+
+def bank_is_new(partner: Partner, facts: Mapping[str, object]) -> bool:
+    """Whether `facts` name another bank account than the partner's: by its id, or what Stripe knows it by."""
+    if facts["bank_account"] != partner.bank_account:
+        return True
+    held, seen = partner.bank_fingerprint, facts["bank_fingerprint"]
+    return held is not None and seen is not None and held != seen

@@ -8,17 +8,18 @@ from typing import Any
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
-from payouts.errors import NotFoundError, ReferenceTakenError, RefusedError
+from payouts.errors import NotFoundError, ReferenceTakenError, RefusedError, RowIdTakenError
 from payouts.ids import IdMaker
+from payouts.machine import Alert
 from payouts.money import check_currency
-from payouts.partner import Partner, PartnerState
+from payouts.partner import NO_SCHEDULE, Partner, PartnerState, bank_is_new
 from payouts.people import Actor, Scope
 from payouts.storage import audit_rows
 from payouts.storage.money_tables import REFERENCE_CHARS
 from payouts.storage.partner_rows import PARTNERS, find_partner
 from payouts.stripe_account import AccountObject, facts_of
+from payouts.words import check_email, check_name, check_reference, shortened
 
-_EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 _ACCOUNT = re.compile(r"acct_[A-Za-z0-9]{1,59}")
 
 
@@ -38,14 +39,31 @@ def register(
 ) -> Partner:
     """Register a partner, or return the one registered with the same content before.
 
-    Raises RefusedError `bad_partner` or `bad_currency`; ReferenceTakenError where the reference or the Stripe
-    account belongs to another partner.
+    Raises RefusedError `bad_reference`, `bad_account`, `bad_name`, `bad_email` or `bad_currency`;
+    ReferenceTakenError where the reference or the Stripe account is registered with other content.
     """
+    partner, is_new = register_quietly(connection, wanted, actor, make_id, now_ms)
+    if is_new:
+        audit_rows.append(
+            *(connection, make_id, now_ms),
+            actor=actor.name,
+            action="partner.register",
+            subject=partner.reference,
+            account=partner.account,
+            details={"currency": partner.currency},
+        )
+    return partner
+
+
+def register_quietly(
+    connection: Connection, wanted: NewPartner, actor: Actor, make_id: IdMaker, now_ms: int
+) -> tuple[Partner, bool]:
+    """As `register`, for a caller that writes the audit log itself; and whether the partner is new."""
     actor.require(Scope.OPERATE)
-    wanted = _checked(wanted)
-    held = find_partner(connection, wanted.reference) or find_partner(connection, wanted.account)
+    wanted = checked(wanted)
+    held = _held(connection, wanted)
     if held is not None:
-        return _same(held, wanted)
+        return _same(held, wanted), False
     unknown: dict[str, Any] = dict.fromkeys(_UNKNOWN_AT_FIRST)
     partner = Partner(
         **dataclasses.asdict(wanted),
@@ -53,26 +71,22 @@ def register(
         id=make_id(),
         state=PartnerState.UNVERIFIED,
         state_reason="Stripe was not asked about the account yet",
-        schedule="none",
+        schedule=NO_SCHEDULE,
         created_at_ms=now_ms,
         updated_at_ms=now_ms,
     )
     try:
         PARTNERS.insert(connection, [partner])
     except IntegrityError:
-        held = find_partner(connection, wanted.reference) or find_partner(connection, wanted.account)
+        held = _held(connection, wanted)
         if held is None:
-            raise
-        return _same(held, wanted)
-    audit_rows.append(
-        *(connection, make_id, now_ms),
-        actor=actor.name,
-        action="partner.register",
-        subject=partner.reference,
-        account=partner.account,
-        details={"currency": partner.currency},
-    )
-    return partner
+            raise RowIdTakenError(f"the row id {partner.id} of a new partner is taken") from None
+        return _same(held, wanted), False
+    return partner, True
+
+
+def _held(connection: Connection, wanted: NewPartner) -> Partner | None:
+    return find_partner(connection, wanted.reference) or find_partner(connection, wanted.account)
 
 
 _UNKNOWN_AT_FIRST = (
@@ -91,16 +105,26 @@ def refreshed(partner: Partner, account: AccountObject, asked_at_ms: int) -> Par
     facts = facts_of(account, partner.currency)
     if partner.state == PartnerState.BLOCKED:
         facts |= {"state": partner.state, "state_reason": partner.state_reason}
-    was = (partner.bank_account, partner.bank_fingerprint)
-    changed = was != (facts["bank_account"], facts["bank_fingerprint"])
-    since_ms = asked_at_ms if changed else partner.bank_since_ms
+    if "bank_account" in facts and bank_is_new(partner, facts):
+        facts["bank_since_ms"] = asked_at_ms if facts["bank_account"] else None
     return dataclasses.replace(
         partner,
         **facts,
-        bank_since_ms=since_ms if facts["bank_account"] else None,
         refreshed_at_ms=asked_at_ms,
         updated_at_ms=max(asked_at_ms, partner.updated_at_ms),
     )
+
+
+def alerts_for(before: Partner, after: Partner) -> tuple[Alert, ...]:
+    """What operators must hear of after a refresh: a new bank account, and that nothing can be paid."""
+    alerts = []
+    if after.bank_account and after.bank_since_ms != before.bank_since_ms:
+        text = f"{after.reference} has a new bank account, {after.bank_label}: a person approves it"
+        alerts.append(Alert("alert.partner_bank_new", text))
+    if after.state == PartnerState.RESTRICTED != before.state:
+        reason = f": {after.state_reason}" if after.state_reason else ""
+        alerts.append(Alert("alert.partner_restricted", f"{after.reference} cannot be paid{reason}"))
+    return tuple(alerts)
 
 
 def the_partner(connection: Connection, key: str) -> Partner:
@@ -111,34 +135,33 @@ def the_partner(connection: Connection, key: str) -> Partner:
     return partner
 
 
-def _checked(wanted: NewPartner) -> NewPartner:
-    wanted = dataclasses.replace(
-        wanted,
-        **{
-            name: " ".join(getattr(wanted, name).split())
-            for name in ("reference", "account", "name", "email")
-        },
-        currency=check_currency(wanted.currency),
+def checked(wanted: NewPartner) -> NewPartner:
+    """What was said of a partner, as it is kept. RefusedError as `register`."""
+    reference = check_reference(wanted.reference, REFERENCE_CHARS)
+    if reference.isdigit() or reference.startswith("acct_"):
+        raise RefusedError(
+            "bad_reference", "a reference is no number and does not begin with acct_: those name other things"
+        )
+    if not _ACCOUNT.fullmatch(wanted.account):
+        raise RefusedError("bad_account", f"{shortened(wanted.account)} is no Stripe account: it is acct_…")
+    return NewPartner(
+        reference,
+        wanted.account,
+        check_name(wanted.name),
+        check_email(wanted.email),
+        check_currency(wanted.currency),
     )
-    problems = {
-        f"a reference of 1 to {REFERENCE_CHARS} characters": 0 < len(wanted.reference) <= REFERENCE_CHARS,
-        "a reference that is no number and does not begin with acct_": not (
-            wanted.reference.isdigit() or wanted.reference.startswith("acct_")
-        ),
-        "its Stripe account, as acct_…": bool(_ACCOUNT.fullmatch(wanted.account)),
-        "a name of 1 to 255 characters": 0 < len(wanted.name) <= 255,
-        "an e-mail address": bool(_EMAIL.fullmatch(wanted.email)) and len(wanted.email) <= 320,
-    }
-    missing = [what for what, fits in problems.items() if not fits]
-    if missing:
-        raise RefusedError("bad_partner", f"a partner needs {', and '.join(missing)}")
-    return wanted
 
 
 def _same(held: Partner, wanted: NewPartner) -> Partner:
-    if (held.reference, held.account, held.currency) == (wanted.reference, wanted.account, wanted.currency):
-        return held
-    raise ReferenceTakenError(
-        f"{held.reference} is registered with {held.account} in {held.currency.upper()}: "
-        "neither that reference nor that account can be used for another partner"
-    )
+    if (held.reference, held.account, held.currency) != (wanted.reference, wanted.account, wanted.currency):
+        raise ReferenceTakenError(
+            f"{held.reference} is registered with {held.account} in {held.currency.upper()}: "
+            "neither that reference nor that account can be used for another partner"
+        )
+    if (held.name, held.email) != (wanted.name, wanted.email):
+        raise ReferenceTakenError(
+            f"{held.reference} is registered with another name or e-mail address: "
+            "`payouts partner update` changes them"
+        )
+    return held

@@ -6,6 +6,7 @@ import msgspec
 
 from payouts.errors import PayloadError
 from payouts.partner import PartnerState
+from payouts.readiness import UNUSABLE_BANK
 
 
 class _ExternalAccount(msgspec.Struct):
@@ -22,6 +23,7 @@ class _ExternalAccount(msgspec.Struct):
 
 class _ExternalAccounts(msgspec.Struct):
     data: list[_ExternalAccount] = []
+    has_more: bool = False
 
 
 class _Requirements(msgspec.Struct):
@@ -70,14 +72,16 @@ def read_account(body: bytes) -> AccountObject:
 
 
 def facts_of(account: AccountObject, currency: str) -> dict[str, Any]:
-    """What the account says about a partner that is paid in `currency`, by the columns of its table."""
-    bank = _bank(account, currency)
+    """What the account says about a partner that is paid in `currency`, by the columns of its table.
+
+    Some kinds of accounts do not show their bank accounts: the columns about them are left out then.
+    """
     wants = account.requirements
     capability = (account.capabilities or {}).get("transfers")
     interval = None
     if account.settings and account.settings.payouts and account.settings.payouts.schedule:
         interval = account.settings.payouts.schedule.interval
-    state, reason = _state(account, capability)
+    state, reason = _state(account, currency, capability)
     return {
         "state": state,
         "state_reason": reason,
@@ -85,6 +89,17 @@ def facts_of(account: AccountObject, currency: str) -> dict[str, Any]:
         "transfers_capability": str(capability)[:32] if capability is not None else None,
         "requirements": msgspec.json.encode(wants).decode() if wants else None,
         "manual_schedule": interval == "manual" if interval else None,
+        **_bank_facts(account, currency),
+    }
+
+
+def _bank_facts(account: AccountObject, currency: str) -> dict[str, Any]:
+    if account.external_accounts is None:
+        return {}
+    bank = _bank(account.external_accounts, currency)
+    if bank is None and account.external_accounts.has_more:
+        return {}  # it may be among those that were not shown
+    return {
         "bank_account": bank.id[:255] if bank else None,
         "bank_fingerprint": bank.fingerprint[:64] if bank and bank.fingerprint else None,
         "bank_status": bank.status[:32] if bank and bank.status else None,
@@ -92,10 +107,9 @@ def facts_of(account: AccountObject, currency: str) -> dict[str, Any]:
     }
 
 
-def _bank(account: AccountObject, currency: str) -> _ExternalAccount | None:
+def _bank(accounts: _ExternalAccounts, currency: str) -> _ExternalAccount | None:
     """The one that a payout goes to: the currency's default, else its first."""
-    data = account.external_accounts.data if account.external_accounts else []
-    fitting = [each for each in data if (each.currency or currency).lower() == currency]
+    fitting = [each for each in accounts.data if (each.currency or currency).lower() == currency]
     defaults = [each for each in fitting if each.default_for_currency]
     return next(iter(defaults or fitting), None)
 
@@ -105,10 +119,15 @@ def _label(bank: _ExternalAccount) -> str:
     return f"{name} ···{bank.last4 or '?'}"[:128]
 
 
-def _state(account: AccountObject, capability: object) -> tuple[PartnerState, str | None]:
+def _state(account: AccountObject, currency: str, capability: object) -> tuple[PartnerState, str | None]:
     if account.payouts_enabled is False:
         reason = account.requirements.disabled_reason if account.requirements else None
         return PartnerState.RESTRICTED, f"payouts are off at Stripe{f' ({reason})' if reason else ''}"
     if capability not in (None, "active"):
         return PartnerState.RESTRICTED, f"transfers are {capability} at Stripe"
+    bank = _bank_facts(account, currency)
+    if bank and bank["bank_account"] is None:
+        return PartnerState.RESTRICTED, f"there is no bank account for {currency.upper()} at Stripe"
+    if bank and bank["bank_status"] in UNUSABLE_BANK:
+        return PartnerState.RESTRICTED, f"the bank account {bank['bank_label']} is {bank['bank_status']}"
     return PartnerState.READY, None
