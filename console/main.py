@@ -6,7 +6,18 @@ from typing import Annotated, Any
 
 import typer
 
-from console import audit, database, deliver, events, payout_commands, people, up
+from console import (
+    audit,
+    brakes,
+    database,
+    deliver,
+    events,
+    payout_commands,
+    people,
+    request_commands,
+    schedules,
+    up,
+)
 from console.context import DataOption, environment_of
 from console.output import be_lenient, err
 from payouts.errors import PayoutsError
@@ -25,6 +36,13 @@ app = typer.Typer(
 app.command("up")(up.up)
 app.add_typer(events.app, name="event")
 app.add_typer(payout_commands.app, name="payout")
+payout_commands.app.add_typer(request_commands.app)
+app.add_typer(schedules.app, name="schedule")
+app.add_typer(brakes.holds, name="hold")
+app.add_typer(brakes.limits, name="limit")
+app.add_typer(brakes.banks, name="bank")
+app.command("stop")(brakes.stop)
+app.command("resume")(brakes.resume)
 app.add_typer(people.people, name="people")
 app.add_typer(people.tokens, name="token")
 app.add_typer(audit.app, name="audit")

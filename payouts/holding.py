@@ -12,9 +12,12 @@ from payouts.ids import IdMaker
 from payouts.limits import MOST_WINDOW_S
 from payouts.people import Actor, Scope
 from payouts.reasons import check_reason
+from payouts.request import PayoutRequest, public_id
+from payouts.states import REQUEST_TRANSITIONS
 from payouts.storage import audit_rows, hold_rows, outflow_rows
 from payouts.storage.columns import PLATFORM
 from payouts.storage.outflow_rows import Minute
+from payouts.storage.request_rows import lock_requests
 from payouts.storage.unit import in_transaction
 
 WAKE_MOST = 500
@@ -80,6 +83,38 @@ def release_by_id(
     return _release(connection, [hold], actor, reason, make_id, now_ms)[0]
 
 
+def hold_request(
+    connection: Connection, request_id: int, actor: Actor, reason: str, make_id: IdMaker, now_ms: int
+) -> PayoutRequest:
+    """Hold one request back. Raises NotFoundError; RefusedError `has_ended` or `already_held`."""
+    request = _request(connection, request_id)
+    if request.status not in REQUEST_TRANSITIONS:
+        raise RefusedError(
+            "has_ended", f"{request.public_id} is {request.status}: there is nothing left to hold back"
+        )
+    target = (HoldScope.REQUEST, str(request_id))
+    place(connection, HoldKind.MANUAL, target, actor, reason, make_id, now_ms, request.account)
+    return request
+
+
+def release_request(
+    connection: Connection, request_id: int, actor: Actor, reason: str, make_id: IdMaker, now_ms: int
+) -> PayoutRequest:
+    """Undo `hold_request`; it is looked at again at once. Raises NotFoundError; RefusedError `not_held`."""
+    request = _request(connection, request_id)
+    release(connection, HoldKind.MANUAL, (HoldScope.REQUEST, str(request_id)), actor, reason, make_id, now_ms)
+    hold_rows.wake_one(connection, request_id, WAITS_FOR[HoldKind.MANUAL], now_ms)
+    return request
+
+
+def _request(connection: Connection, request_id: int) -> PayoutRequest:
+    # Its lock comes before the hold's, as it does where it is sent.
+    request = lock_requests(connection, [request_id]).get(request_id)
+    if request is None:
+        raise NotFoundError(f"there is no requested payout {public_id(request_id)}")
+    return request
+
+
 def wake_waiting(engine: Engine, kind: HoldKind, clock: Clock) -> int:
     """Make what waited for a released hold due now, in small steps of their own; returns how many.
 
@@ -98,7 +133,10 @@ def wake_waiting(engine: Engine, kind: HoldKind, clock: Clock) -> int:
 
 def named(target: Target) -> str:
     """What is held, for people."""
-    return "everything" if target == EVERYTHING else f"{target[0]} {target[1]}"
+    scope, key = target
+    if scope == HoldScope.REQUEST:
+        return public_id(int(key))
+    return "everything" if target == EVERYTHING else f"{scope} {key}"
 
 
 def _release(

@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from payouts.money import format_money
+
 
 class LimitKind(StrEnum):
     """What a limit is about."""
@@ -57,6 +59,19 @@ class Limit:
     window_s: int
     set_by: str
     set_at_ms: int
+
+
+def value_text(limit: Limit) -> str:
+    """How much a limit is, for people: `500.00 EUR`, `20 payouts`."""
+    if limit.kind in COUNTED:
+        return f"{limit.value} payouts"
+    return format_money(limit.value, limit.currency)
+
+
+def window_text(window_s: int) -> str:
+    """A window, for people: `90 min`, `24 h`."""
+    hours, rest = divmod(window_s, 3600)
+    return f"{hours} h" if hours and not rest else f"{window_s // MINUTE_S} min"
 
 
 class Limits:

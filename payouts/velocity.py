@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from payouts.holds import EVERYTHING, HoldScope, Target
-from payouts.limits import COUNTED, MINUTE_S, Limit, LimitKind, Limits
-from payouts.money import format_money
+from payouts.limits import COUNTED, Limit, LimitKind, Limits, value_text, window_text
 from payouts.request import PayoutRequest
 
 MeterKey = tuple[LimitKind, Target]
@@ -50,17 +49,10 @@ def measured(limits: Limits, request: PayoutRequest) -> list[tuple[Limit, Target
     return [(limit, target) for limit, target in found if limit is not None]
 
 
-def window_text(window_s: int) -> str:
-    """A window for people: `60 min`, `24 h`."""
-    hours, rest = divmod(window_s, 3600)
-    return f"{hours} h" if hours > 1 and not rest else f"{window_s // MINUTE_S} min"
-
-
 def _size(limit: Limit, request: PayoutRequest) -> int:
     return 1 if limit.kind in COUNTED else request.amount_minor
 
 
 def _text(limit: Limit, target: Target) -> str:
-    most = f"{limit.value} payouts" if limit.kind in COUNTED else format_money(limit.value, limit.currency)
     whom = f" to partner {target[1]}" if target[0] == HoldScope.PARTNER else ""
-    return f"more than {most}{whom} would go out within {window_text(limit.window_s)}"
+    return f"more than {value_text(limit)}{whom} would go out within {window_text(limit.window_s)}"

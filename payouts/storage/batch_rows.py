@@ -106,8 +106,9 @@ def requested_in(connection: Connection, batch: Batch, of: Collection[Partner]) 
 
 
 def batch_list(connection: Connection, filters: Filters, limit: int) -> list[dict[str, Any]]:
-    """Runs, newest first."""
-    return page(connection, select(*payout_batches.c), payout_batches, filters, limit)
+    """Runs, newest first, with their amounts by currency."""
+    rows = page(connection, select(*payout_batches.c), payout_batches, filters, limit)
+    return [{**row, "amounts": json.loads(row["amounts"])} for row in rows]
 
 
 def _batches() -> Any:

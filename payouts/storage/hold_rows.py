@@ -1,12 +1,15 @@
 """Holds as rows, and the requests that wait for one to be released."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from sqlalchemy import Connection, select, tuple_, update
 
 from payouts.holds import Hold, HoldKind, HoldScope, Target
 from payouts.states import RequestStatus
 from payouts.storage.money_tables import holds, payout_requests
+from payouts.storage.paging import page
+from payouts.storage.queries import Filters
 from payouts.storage.records import Records
 
 HOLDS = Records(
@@ -39,6 +42,16 @@ def lock_hold(connection: Connection, hold_id: int) -> Hold | None:
     return next(iter(HOLDS.lock(connection, holds.c.id, [hold_id])), None)
 
 
+def hold_list(connection: Connection, filters: Filters, limit: int) -> list[dict[str, Any]]:
+    """All holds, newest first."""
+    return page(connection, select(*holds.c), holds, filters, limit)
+
+
+def active_list(connection: Connection, filters: Filters, limit: int) -> list[dict[str, Any]]:
+    """The active holds, newest first."""
+    return page(connection, select(*holds.c).where(holds.c.active), holds, filters, limit)
+
+
 def wake(
     connection: Connection,
     codes: Sequence[str],
@@ -65,3 +78,13 @@ def wake(
             .values(due_at_ms=now_ms, updated_at_ms=now_ms)
         )
     return ids
+
+
+def wake_one(connection: Connection, request_id: int, code: str, now_ms: int) -> None:
+    """Make one queued request that waits for `code` due at once; its row is locked by the caller."""
+    r = payout_requests.c
+    connection.execute(
+        update(payout_requests)
+        .where(r.id == request_id, r.status == RequestStatus.QUEUED, r.blocked == code)
+        .values(due_at_ms=now_ms, updated_at_ms=now_ms)
+    )

@@ -1,11 +1,13 @@
 """Limits as rows."""
 
 from collections.abc import Collection
+from typing import Any
 
-from sqlalchemy import Connection, and_, delete, or_
+from sqlalchemy import Connection, and_, delete, or_, select
 
-from payouts.limits import Limit, LimitKind, LimitScope
-from payouts.storage.money_tables import limits
+from payouts.limits import Limit, LimitKind, LimitScope, value_text, window_text
+from payouts.storage.money_tables import limits, partners
+from payouts.storage.queries import Filters
 from payouts.storage.records import Records
 
 LIMITS = Records(
@@ -47,6 +49,31 @@ def lock_limit(
 def remove_limit(connection: Connection, limit_id: int) -> None:
     """Delete a limit that this transaction has locked."""
     connection.execute(delete(limits).where(limits.c.id == limit_id))
+
+
+def limit_list(connection: Connection, filters: Filters, most: int) -> list[dict[str, Any]]:
+    """Limits with their partner's reference, newest first; `limit` and `window` as people read them."""
+    query = LIMITS.query().order_by(None).order_by(limits.c.id.desc()).limit(most)
+    if filters.before_id is not None:
+        query = query.where(limits.c.id < filters.before_id)
+    found = LIMITS.all(connection, query)
+    ids = [int(limit.scope_key) for limit in found if limit.scope_key]
+    names = select(partners.c.id, partners.c.reference).where(partners.c.id.in_(ids))
+    references = {str(row.id): row.reference for row in connection.execute(names)} if ids else {}
+    return [
+        {
+            "id": limit.id,
+            "kind": limit.kind,
+            "partner": references.get(limit.scope_key),
+            "currency": limit.currency or None,
+            "value": limit.value,
+            "limit": value_text(limit),
+            "window": window_text(limit.window_s) if limit.window_s else None,
+            "set_by": limit.set_by,
+            "set_at_ms": limit.set_at_ms,
+        }
+        for limit in found
+    ]
 
 
 def _keys(partner_ids: Collection[int]) -> list[str]:

@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import Connection, func, select
 
 from payouts.ids import floor_id
-from payouts.request import PayoutRequest
+from payouts.request import PayoutRequest, public_id
 from payouts.states import RequestStatus
 from payouts.storage.money_tables import partners, payout_requests
 from payouts.storage.paging import page
@@ -50,7 +50,13 @@ def request_list(connection: Connection, filters: Filters, limit: int) -> list[d
     query = select(*payout_requests.c, partners.c.reference.label("partner")).join(
         partners, partners.c.id == payout_requests.c.partner_id
     )
-    return page(connection, query, payout_requests, filters, limit)
+    rows = page(connection, query, payout_requests, filters, limit)
+    return [{**row, "payout": public_id(row["id"]), **_ids_as_text(row)} for row in rows]
+
+
+def _ids_as_text(row: dict[str, Any]) -> dict[str, str | None]:
+    # Row ids pass what JavaScript's numbers hold.
+    return {name: None if row[name] is None else str(row[name]) for name in ("partner_id", "batch_id")}
 
 
 _CLOCKS_DIFFER_MS = 60_000
