@@ -22,6 +22,7 @@ POINTS = frozenset(
         "send.before_commit",
         "send.after_commit",
         "send.after_call",
+        "tell.before_record",
     }
 )
 

@@ -1,0 +1,1 @@
+"""The channels by which others are told, a file each."""

@@ -1,0 +1,129 @@
+"""Notices: what is told to others, by which channels, and in which order."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from fnmatch import fnmatchcase
+from typing import Protocol
+
+from payouts.errors import PayoutsError
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A row of the outbox on its way out. `body` is JSON, as it was written with the change it tells of."""
+
+    id: int
+    account: str
+    name: str
+    payout_id: int | None
+    request_id: int | None
+    body: str
+    created_at_ms: int
+
+    @property
+    def subjects(self) -> tuple[tuple[str, int], ...]:
+        """What it is about. Notices that share a subject are delivered in the order of their ids."""
+        about = (("payout", self.payout_id), ("request", self.request_id))
+        return tuple((kind, row_id) for kind, row_id in about if row_id is not None)
+
+
+class Channel(Protocol):
+    """A way to tell others: a folder, the log, later e-mail or a signed webhook."""
+
+    def deliver(self, notice: Notice) -> None:
+        """Deliver `notice`, within seconds. The same one may come again: its id tells.
+
+        Raises NoticeError; any other error counts as one that may heal.
+        """
+        ...
+
+
+class NoticeError(PayoutsError):
+    """A channel did not take a notice. `transient`: the same delivery may succeed later."""
+
+    def __init__(self, message: str, *, transient: bool) -> None:
+        super().__init__(message)
+        self.transient = transient
+
+
+class NoticeStatus(StrEnum):
+    """Where a row of the outbox stands."""
+
+    PENDING = "pending"
+    """Written; its channels are not chosen yet."""
+    ROUTED = "routed"
+    """At least one of its channels has yet to take it."""
+    DELIVERED = "delivered"
+    """Every channel took it."""
+    DEAD = "dead"
+    """No channel is left to try, and at least one never took it. Stays until somebody sends it again."""
+
+
+class DeliveryStatus(StrEnum):
+    """Where the delivery of a notice by one channel stands."""
+
+    PENDING = "pending"
+    """To be tried when it is due; under way while its lease lasts."""
+    DELIVERED = "delivered"
+    DEAD = "dead"
+    """Its attempts are used up, or the channel refused it for good. Holds nothing back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A channel and the names of notices that it takes: `*`, or as `alert.*`."""
+
+    channel: str
+    names: str = "*"
+
+
+def channels_for(name: str, routes: Iterable[Route]) -> tuple[str, ...]:
+    """The channels that a notice of this name goes to, each once, in the order of the routes."""
+    return tuple(dict.fromkeys(route.channel for route in routes if fnmatchcase(name, route.names)))
+
+
+@dataclass(frozen=True, slots=True)
+class Undelivered:
+    """A notice that a channel has not taken yet. `next_ms`: when it may be over, as far as is known."""
+
+    notice: Notice
+    next_ms: int
+
+
+class Order:
+    """Says which notices must wait for an older one about the same payout or request.
+
+    To be asked in the order of the ids. What waits holds back in its turn: a notice about a payout and its
+    request ties together those about either.
+    """
+
+    def __init__(self) -> None:
+        self._until_ms: dict[tuple[str, int], int] = {}
+
+    def hold(self, notice: Notice, until_ms: int) -> None:
+        """`notice` is not delivered, and will not be before `until_ms`."""
+        for subject in notice.subjects:
+            self._until_ms[subject] = max(until_ms, self._until_ms.get(subject, 0))
+
+    def held_until_ms(self, notice: Notice) -> int | None:
+        """Until when `notice` must wait at least; None where nothing holds it back."""
+        until = [self._until_ms[subject] for subject in notice.subjects if subject in self._until_ms]
+        if not until:
+            return None
+        self.hold(notice, max(until))
+        return max(until)
+
+
+def held_back(claimed: Sequence[Notice], older: Iterable[Undelivered]) -> dict[int, int]:
+    """Which of `claimed` must wait, by id, and until when, for those of `older` that are not among them."""
+    mine = {notice.id for notice in claimed}
+    others = {other.notice.id: other for other in older if other.notice.id not in mine}
+    order = Order()
+    held: dict[int, int] = {}
+    for notice in sorted([*claimed, *(other.notice for other in others.values())], key=lambda n: n.id):
+        if notice.id in others:
+            order.hold(notice, others[notice.id].next_ms)
+        elif (until_ms := order.held_until_ms(notice)) is not None:
+            held[notice.id] = until_ms
+    return held
