@@ -22,7 +22,7 @@ _MARKS = {
     "event.dead": ("✗", "red"),
 }
 _QUIET = {"batch.applied", "receiver.starting", "worker.started", "worker.stopped"}
-_QUIET |= {"scheduler.started", "scheduler.stopped"}
+_QUIET |= {"scheduler.started", "scheduler.stopped", "notice.delivered"}
 
 
 class Feed:

@@ -75,6 +75,7 @@ def _start(supervisor: Supervisor, folder: DataDir, port: int) -> None:
         **environment,
         "RECEIVER_HOST": "127.0.0.1",
         "RECEIVER_PORT": str(port),
+        "NOTICE_FOLDER": str(folder.path.resolve() / "notices"),
         "LOG_FORMAT": "json",
         "LOG_LEVEL": "info",
         "LOG_EVENTS": "true",

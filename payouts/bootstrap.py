@@ -2,24 +2,30 @@
 
 import os
 import socket
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import redis
 from sqlalchemy import Engine
 
 from payouts.apply import Applier
 from payouts.batch import Rules
+from payouts.channels.folder import FolderChannel
+from payouts.channels.log import LogChannel
 from payouts.clock import Clock, now_ms
 from payouts.desk import SendingRules
 from payouts.errors import SettingsError
 from payouts.gateway import NoGateway, StripeGateway
 from payouts.ids import IdMaker
+from payouts.notices import Channel, Route
 from payouts.readiness import HOUR_MS, GateRules
 from payouts.sdk_gateway import Kind, Pace, SdkGateway, at_once
 from payouts.sending import Sender
 from payouts.settings import Settings
 from payouts.storage.engine import build_engine
 from payouts.storage.token_bucket import TokenBucket
+from payouts.telling import Teller, TellingRules
 
 
 def open_engine(settings: Settings) -> Engine:
@@ -82,6 +88,22 @@ def open_worker(settings: Settings, client: redis.Redis, clock: Clock = now_ms) 
     applier = Applier(engine, Rules(make_id, clock, worker, settings.event_max_attempts))
     rules = SendingRules(make_id, clock, worker, gate_rules(settings), settings.shadow_mode)
     return WorkerParts(engine, applier, Sender(engine, gateway, rules), gateway)
+
+
+def open_channels(settings: Settings) -> dict[str, Channel]:
+    """The channels by which others are told, by name; nothing is opened yet."""
+    channels: dict[str, Channel] = {"log": LogChannel()}
+    if settings.notice_folder:
+        channels["folder"] = FolderChannel(Path(settings.notice_folder))
+    return channels
+
+
+def open_teller(
+    settings: Settings, engine: Engine, channels: Mapping[str, Channel], clock: Clock = now_ms
+) -> Teller:
+    """What delivers notices by `channels`, each of which takes all of them."""
+    routes = [Route(name) for name in channels]
+    return Teller(engine, channels, TellingRules(IdMaker(clock), clock, routes, settings.notice_max_attempts))
 
 
 def open_gateway(settings: Settings, pace: Pace = at_once) -> StripeGateway:

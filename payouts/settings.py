@@ -61,6 +61,13 @@ class Settings(BaseSettings):
     apply_batch_max: int = Field(default=500, ge=1, le=2000)
     event_max_attempts: int = Field(default=15, ge=1)
 
+    notice_folder: str = ""
+    """Where notices are written, a file each. Empty: they go to the log alone."""
+    notice_max_attempts: int = Field(default=15, ge=1, le=1000)
+    notice_keep_days: int = Field(default=90, ge=31)
+    """Of those delivered. Longer than the 30 days for which Stripe keeps events: what is gone could be told
+    again if such an event is replayed."""
+
     sweep_interval_s: float = Field(default=2.0, gt=0)
     sweep_grace_s: float = Field(default=10.0, gt=0)
     sweep_max_queued: int = Field(default=200, ge=1)

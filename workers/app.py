@@ -5,7 +5,7 @@ import threading
 from dramatiq import Worker, set_broker
 from dramatiq.middleware import Retries
 
-from payouts.bootstrap import open_engine, open_redis, open_worker
+from payouts.bootstrap import open_channels, open_engine, open_redis, open_teller, open_worker
 from payouts.clock import now_ms
 from payouts.gate import forget_outflow
 from payouts.ids import IdMaker
@@ -17,7 +17,8 @@ from payouts.storage.migrate import require_current
 from payouts.storage.spill import Spill
 from workers.actors import Actors
 from workers.broker import WakingRedisBroker
-from workers.messages import PAYOUTS_QUEUE, Messages
+from workers.messages import NOTIFY_QUEUE, PAYOUTS_QUEUE, Messages
+from workers.notify import NoticeSweeper, Notifier
 from workers.schedule import Job, run_jobs
 from workers.sweep import PartnerSweeper, RequestSweeper, Sweeper
 
@@ -34,10 +35,14 @@ def run_worker(settings: Settings) -> None:
     set_broker(broker)
     messages = Messages(client, settings.queue_namespace)
     Actors(parts, messages, settings.apply_batch_max, settings.log_events).declare(broker)
-    others = {*broker.queues} - {PAYOUTS_QUEUE}
+    channels = open_channels(settings)
+    Notifier(open_teller(settings, parts.engine, channels), messages).declare(broker)
+    others = {*broker.queues} - {PAYOUTS_QUEUE, NOTIFY_QUEUE}
     pools = [
         Worker(broker, queues=others, worker_threads=settings.worker_threads),
         Worker(broker, queues={PAYOUTS_QUEUE}, worker_threads=settings.sender_threads),
+        # Channels may be slow: each may keep a thread, and none of them is one that events need.
+        Worker(broker, queues={NOTIFY_QUEUE}, worker_threads=len(channels) + 1),
     ]
     stop = StopSignal()
     for pool in pools:
@@ -66,6 +71,8 @@ def run_scheduler(settings: Settings) -> None:
     wake = RequestSweeper(engine, messages, now_ms)
 
     schedules = Schedules(engine, now_ms, make_id)
+    channels = tuple(open_channels(settings))
+    notices = NoticeSweeper(engine, messages, now_ms, channels, settings.notice_keep_days)
 
     def drain() -> None:
         spill.drain(engine, make_id, messages.apply)
@@ -79,6 +86,8 @@ def run_scheduler(settings: Settings) -> None:
             Job("send", settings.sweep_interval_s, wake.sweep),
             Job("partners", settings.sweep_interval_s, PartnerSweeper(engine, messages).sweep),
             Job("schedule", settings.sweep_interval_s, schedules.step),
+            Job("notices", settings.sweep_interval_s, notices.sweep),
+            Job("prune notices", PRUNE_EVERY_S, notices.prune),
             Job("prune", PRUNE_EVERY_S, lambda: forget_outflow(engine, now_ms())),
         ],
         stop,

@@ -15,12 +15,14 @@ EVENTS_QUEUE = "events"
 LOOKUPS_QUEUE = "lookups"
 """Apart from `events`, so that what waits for Stripe is never in line before what needs no answer."""
 PAYOUTS_QUEUE = "payouts"
+NOTIFY_QUEUE = "notify"
 
 APPLY = "apply_events"
 APPLY_ALONE = "apply_event_alone"
 RESOLVE = "resolve_event"
 SEND = "send_payout"
 REFRESH = "refresh_partner"
+DELIVER_NOTICES = "deliver_notices"
 
 
 class Messages:
@@ -57,12 +59,17 @@ class Messages:
         """Ask for a partner's Stripe account to be looked at."""
         self._send(LOOKUPS_QUEUE, REFRESH, account)
 
+    def deliver_notices(self) -> None:
+        """Ask for the notices that are due to be delivered, unless a message that waits asks for it."""
+        if not self.waiting(NOTIFY_QUEUE):
+            self._send(NOTIFY_QUEUE, DELIVER_NOTICES)
+
     def waiting(self, queue: str) -> int:
         """How many messages of `queue` no worker has fetched yet."""
         return self._broker.waiting(queue)
 
-    def _send(self, queue: str, actor: str, argument: object, delay_ms: int | None = None) -> None:
+    def _send(self, queue: str, actor: str, *arguments: object, delay_ms: int | None = None) -> None:
         message: Message[None] = Message(
-            queue_name=queue, actor_name=actor, args=(argument,), kwargs={}, options={}
+            queue_name=queue, actor_name=actor, args=arguments, kwargs={}, options={}
         )
         self._broker.enqueue(message, delay=delay_ms)
