@@ -62,7 +62,6 @@ class Wish:
     minimum_minor: int = 0
     """With all that is due: only if it is at least this much."""
     batch_id: int | None = None
-    shadow: bool = False
 
 
 def request_payout(
@@ -214,7 +213,7 @@ def _new(
         requested_by=actor.name,
         statement_descriptor=wish.statement_descriptor,
         needs_approval=needs_approval,
-        shadow=wish.shadow,
+        shadow=False,
         sent_at_ms=None,
         created_at_ms=now_ms,
         updated_at_ms=now_ms,

@@ -51,11 +51,10 @@ def _add(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
         grown = {name: outflow.c[name] + lite.excluded[name] for name in _GROWING}
         connection.execute(lite.on_conflict_do_update(index_elements=_KEY, set_=grown), rows)
         return
-    statement = mysql_insert(outflow).values(rows)
     # A row of the same id, but with another key, is somebody else's: it stays as it is.
-    mine = and_(*(outflow.c[name] == statement.inserted[name] for name in _KEY))
-    grown = {name: outflow.c[name] + case((mine, statement.inserted[name]), else_=0) for name in _GROWING}
-    connection.execute(statement.on_duplicate_key_update(grown))
+    mine = and_(*(outflow.c[name] == func.values(outflow.c[name]) for name in _KEY))
+    more = {name: outflow.c[name] + case((mine, func.values(outflow.c[name])), else_=0) for name in _GROWING}
+    connection.execute(mysql_insert(outflow).values(rows).on_duplicate_key_update(more))
 
 
 def since(connection: Connection, accounts: Collection[str], first_minute: int) -> list[Minute]:

@@ -11,17 +11,20 @@ from sqlalchemy import Engine
 
 from payouts import gate
 from payouts.clock import now_ms
+from payouts.errors import RefusedError
 from payouts.gate import GateRules, Stop
-from payouts.holding import place, release_by_id
+from payouts.holding import place, release_by_id, wake_waiting
 from payouts.holds import EVERYTHING, HoldKind, HoldScope
+from payouts.ids import IdMaker
 from payouts.limits import Limit, LimitKind, LimitScope
 from payouts.partner import Partner, PartnerState
 from payouts.request import PayoutRequest
+from payouts.states import RequestStatus
 from payouts.storage import approval_rows
 from payouts.storage.approval_rows import Approval, Subject, Verdict
 from payouts.storage.limit_rows import LIMITS
 from payouts.storage.unit import in_transaction
-from tests.support.requests import ANNA, a_partner, a_request, make_id, migrated
+from tests.support.requests import ANNA, a_partner, a_request, keep, make_id, migrated
 
 NOW_MS = 1_795_000_000_000
 HOUR_MS = 3_600_000
@@ -290,8 +293,6 @@ def test_workers_that_send_at_once_never_pass_the_limit_together(engine: Engine)
 
 
 def test_a_second_kill_switch_is_refused_with_who_pressed_the_first(engine: Engine) -> None:
-    from payouts.errors import RefusedError
-
     def press() -> None:
         with engine.begin() as connection:
             place(connection, HoldKind.KILL_SWITCH, EVERYTHING, ANNA, "audit", make_id, now_ms())
@@ -301,3 +302,66 @@ def test_a_second_kill_switch_is_refused_with_who_pressed_the_first(engine: Engi
         press()
     assert len(rows(engine, "SELECT id FROM holds")) == 1
     assert len(rows(engine, "SELECT id FROM audit")) == 1
+
+
+def test_two_who_press_the_kill_switch_at_once_place_one_hold(engine: Engine) -> None:
+    start = threading.Barrier(2)
+    refused: list[str] = []
+
+    def press() -> None:
+        start.wait()
+        try:
+            in_transaction(
+                engine,
+                lambda connection: place(
+                    *(connection, HoldKind.KILL_SWITCH, EVERYTHING, ANNA, "audit", make_id, NOW_MS)
+                ),
+            )
+        except RefusedError as error:
+            refused.append(error.code)
+
+    threads = [threading.Thread(target=press) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=60)
+
+    assert refused == ["already_held"]
+    assert len(rows(engine, "SELECT id FROM holds WHERE active")) == 1
+
+
+def test_a_release_makes_what_waited_for_it_due_at_once_and_nothing_else(engine: Engine) -> None:
+    # given requests that wait: two for the kill switch, one for its bank account, one that was canceled
+    partner = a_partner()
+    later = NOW_MS + HOUR_MS
+    held = [a_request(partner, blocked="kill_switch", due_at_ms=later) for _ in range(2)]
+    other = a_request(partner, blocked="bank_unapproved", due_at_ms=later)
+    ended = a_request(partner, blocked="kill_switch", due_at_ms=later, status=RequestStatus.CANCELED)
+    with engine.begin() as connection:
+        keep(connection, partner, *held, other, ended)
+
+    # when the kill switch is released
+    woken = wake_waiting(engine, HoldKind.KILL_SWITCH, lambda: NOW_MS)
+
+    # then those two are due, and the others as they were
+    due = {row[0] for row in rows(engine, f"SELECT id FROM payout_requests WHERE due_at_ms = {NOW_MS}")}
+    assert woken == 2
+    assert due == {request.id for request in held}
+
+
+def test_what_no_window_reaches_is_forgotten_and_the_rest_still_counts(engine: Engine) -> None:
+    # given a payout of ten days ago and one of now, counted by workers of those days
+    partner = a_partner()
+    ten_days_ms = NOW_MS - 240 * HOUR_MS
+    limit(engine, LimitKind.VELOCITY_AMOUNT, 15_000)
+    for at_ms in (ten_days_ms, NOW_MS):
+        with engine.begin() as connection:
+            gate.note_outflow(connection, [a_request(partner)], "w1", IdMaker(lambda at=at_ms: at), at_ms)
+
+    # when old rows are removed
+    gone = gate.forget_outflow(engine, NOW_MS)
+
+    # then those of the old one are, in all and of the partner
+    assert gone == 2
+    assert {row[0] for row in rows(engine, "SELECT minute FROM outflow")} == {NOW_MS // 60_000}
+    assert len(stops(engine, [a_request(partner)], [partner])) == 1
