@@ -12,6 +12,7 @@ from console import (
     database,
     deliver,
     events,
+    notices,
     payout_commands,
     people,
     request_commands,
@@ -35,6 +36,7 @@ app = typer.Typer(
 )
 app.command("up")(up.up)
 app.add_typer(events.app, name="event")
+app.add_typer(notices.app, name="notice")
 app.add_typer(payout_commands.app, name="payout")
 payout_commands.app.add_typer(request_commands.app)
 app.add_typer(schedules.app, name="schedule")

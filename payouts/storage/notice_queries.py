@@ -1,0 +1,63 @@
+"""What operators ask about notices: lists, one with its deliveries, and those that are dead."""
+
+from collections.abc import Collection
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from payouts.notices import DeliveryStatus
+from payouts.storage.delivery_rows import DELIVERIES, Delivery
+from payouts.storage.notice_tables import notice_deliveries
+from payouts.storage.paging import page
+from payouts.storage.queries import Filters
+from payouts.storage.tables import outbox
+
+_NOTICE = [
+    outbox.c[name]
+    for name in (
+        *("id", "account", "name", "payout_id", "request_id"),
+        *("status", "created_at_ms", "delivered_at_ms"),
+    )
+]
+
+
+def notice_list(connection: Connection, filters: Filters, limit: int) -> list[dict[str, Any]]:
+    """Notices without their bodies, newest first, each with its `deliveries`."""
+    found = page(connection, select(*_NOTICE), outbox, filters, limit)
+    by_notice = _deliveries(connection, [row["id"] for row in found])
+    return [{**row, "deliveries": by_notice.get(row["id"], [])} for row in found]
+
+
+def notice(connection: Connection, notice_id: int) -> dict[str, Any] | None:
+    """One notice with its `body` and its `deliveries`; None where there is none."""
+    row = connection.execute(select(*_NOTICE, outbox.c.body).where(outbox.c.id == notice_id)).first()
+    if row is None:
+        return None
+    return {**row._mapping, "deliveries": _deliveries(connection, [notice_id]).get(notice_id, [])}
+
+
+def dead_of(connection: Connection, notice_id: int, channel: str | None) -> list[Delivery]:
+    """The dead deliveries of a notice, of one channel or of all."""
+    d = notice_deliveries.c
+    found = DELIVERIES.find(connection, d.outbox_id == notice_id, d.status == DeliveryStatus.DEAD)
+    return [delivery for delivery in found if channel in (None, delivery.channel)]
+
+
+def dead_after(connection: Connection, delivery_id: int, channel: str | None, most: int) -> list[Delivery]:
+    """Up to `most` dead deliveries whose ids are larger, of one channel or of all, oldest first."""
+    d = notice_deliveries.c
+    query = DELIVERIES.query(d.status == DeliveryStatus.DEAD, d.id > delivery_id)
+    if channel is not None:
+        query = query.where(d.channel == channel)
+    return DELIVERIES.all(connection, query.limit(most))
+
+
+def _deliveries(connection: Connection, notice_ids: Collection[int]) -> dict[int, list[dict[str, Any]]]:
+    d = notice_deliveries.c
+    columns = (d.channel, d.status, d.attempts, d.due_at_ms, d.delivered_at_ms, d.last_error)
+    query = select(d.outbox_id, *columns).where(d.outbox_id.in_(notice_ids)).order_by(d.outbox_id, d.channel)
+    found: dict[int, list[dict[str, Any]]] = {}
+    for row in connection.execute(query):
+        values = dict(row._mapping)
+        found.setdefault(values.pop("outbox_id"), []).append(values)
+    return found
