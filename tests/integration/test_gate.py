@@ -255,6 +255,14 @@ def test_what_went_out_before_the_window_does_not_count(engine: Engine) -> None:
     assert stops(engine, [a_request(partner)], [partner], at_ms=NOW_MS + HOUR_MS + 60_000) == {}
 
 
+def test_what_one_worker_sends_in_one_minute_adds_up(engine: Engine) -> None:
+    partner = a_partner()
+    limit(engine, LimitKind.VELOCITY_AMOUNT, 35_000)
+    for _ in range(3):
+        assert stops(engine, [a_request(partner)], [partner]) == {}
+    assert len(stops(engine, [a_request(partner)], [partner])) == 1
+
+
 def test_a_payout_that_was_begun_is_not_counted_twice(engine: Engine) -> None:
     partner = a_partner()
     limit(engine, LimitKind.VELOCITY_AMOUNT, 10_000)

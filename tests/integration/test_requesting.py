@@ -2,6 +2,7 @@
 
 import dataclasses
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -352,17 +353,37 @@ def test_what_was_sent_or_ended_cannot_be_canceled(
     assert balances(engine, partner)[IN_TRANSIT] == 20_000
 
 
+def test_while_a_worker_is_at_it_a_request_is_not_canceled(engine: Engine, partner: Partner) -> None:
+    made = ask(engine, partner, 20_000)
+    with engine.begin() as connection:
+        leased = dataclasses.replace(made, lease="w1", lease_until_ms=now_ms() + 60_000)
+        REQUESTS.save(connection, [leased])
+    with pytest.raises(RefusedError, match="is being sent at this moment"):
+        decide(engine, cancel, made, BEN)
+
+    # once its lease ran out without a word, it is
+    with engine.begin() as connection:
+        REQUESTS.save(connection, [dataclasses.replace(leased, lease_until_ms=now_ms() - 1)])
+    assert decide(engine, cancel, made, BEN).lease is None
+
+
 def test_what_a_worker_has_taken_is_not_canceled_and_the_other_way_round(
     engine: Engine, partner: Partner
 ) -> None:
     # given requests that a worker takes at the very moment in which somebody cancels them
-    for _ in range(10):
+    winners = set()
+    for turn in range(10):
         made = ask(engine, partner, 1_000)
         start = threading.Barrier(2)
         taken: list[bool] = []
         canceled: list[bool] = []
 
-        def take(request_id: int = made.id, start: Any = start, taken: Any = taken) -> None:
+        def take(
+            request_id: int = made.id,
+            start: Any = start,
+            taken: Any = taken,
+            late_s: float = max(turn - 5, 0) / 100,
+        ) -> None:
             def work(connection: sa.Connection) -> bool:
                 request = lock_requests(connection, [request_id])[request_id]
                 if request.status != RequestStatus.QUEUED:
@@ -372,10 +393,17 @@ def test_what_a_worker_has_taken_is_not_canceled_and_the_other_way_round(
                 return True
 
             start.wait()
+            time.sleep(late_s)
             taken.append(in_transaction(engine, work))
 
-        def call_off(made: PayoutRequest = made, start: Any = start, canceled: Any = canceled) -> None:
+        def call_off(
+            made: PayoutRequest = made,
+            start: Any = start,
+            canceled: Any = canceled,
+            late_s: float = max(5 - turn, 0) / 100,
+        ) -> None:
             start.wait()
+            time.sleep(late_s)
             try:
                 decide(engine, cancel, made, BEN)
                 canceled.append(True)
@@ -390,6 +418,8 @@ def test_what_a_worker_has_taken_is_not_canceled_and_the_other_way_round(
 
         # then exactly one of the two got it
         assert taken != canceled, (taken, canceled)
+        winners.add("worker" if taken[0] else "person")
+    assert winners == {"worker", "person"}
     still = [request for request in requests_of(engine, partner) if request.status == RequestStatus.QUEUED]
     assert balances(engine, partner)[IN_TRANSIT] == 1_000 * len(still)
 
