@@ -1,14 +1,15 @@
 """Connected accounts: what they gave, what they may do, and which of that changed."""
 
 from sandbox import objects
-from sandbox.bank_accounts import attach, shown_on_account
+from sandbox.bank_accounts import attach
 from sandbox.calls import Call
-from sandbox.capabilities import apply, request
-from sandbox.changes import copy, previous
+from sandbox.capabilities import request
+from sandbox.changes import copy
 from sandbox.errors import bad_parameter, no_access
 from sandbox.lists import page
 from sandbox.params import Params
-from sandbox.shared import Cause, Json
+from sandbox.readiness import refresh
+from sandbox.shared import Json
 from sandbox.world import World
 
 TYPES = ("express", "custom", "standard")
@@ -48,7 +49,6 @@ def create(call: Call) -> Json:
 def update(call: Call) -> Json:
     world, params = call.world, call.params
     account = _named(call)
-    before = copy(account)
     metadata = params.metadata(account["metadata"])
     given = _read(params)
     bank = params.raw("external_account")
@@ -56,6 +56,7 @@ def update(call: Call) -> Json:
     params.finish()
     if bank:  # the first that can fail
         attach(world, account, bank, "external_account", replace=True, cause=call.cause)
+    before = copy(account)
     _merge(account, given)
     if metadata is not None:
         account["metadata"] = metadata
@@ -80,18 +81,6 @@ def list_all(call: Call) -> Json:
         return not call.world.hidden[account["id"]].get("deauthorized")
 
     return page(call, call.world.accounts, "/v1/accounts", keep)
-
-
-def refresh(world: World, account: Json, before: Json, cause: Cause | None = None) -> None:
-    """Work out what the account may do by now, and tell what differs from `before`."""
-    account["external_accounts"] = shown_on_account(world, account)
-    changed_capabilities = apply(world, account)
-    world.accounts.changed(account)
-    differs = previous(before, account)
-    if differs:
-        world.emit(account["id"], "account.updated", account, differs, cause)
-    for capability, was in changed_capabilities:
-        world.emit(account["id"], "capability.updated", capability, was, cause)
 
 
 def reachable(world: World, account_id: str) -> Json:

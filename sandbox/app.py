@@ -1,6 +1,7 @@
 """The parts put together, and the table of calls."""
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -41,6 +42,7 @@ from sandbox.store import Store
 from sandbox.wire import Poster
 from sandbox.world import World
 
+LOG = logging.getLogger("sandbox")
 TRANSPORT = "sandbox.transport"
 """Where the server puts the connection, so that it can be cut."""
 
@@ -72,6 +74,8 @@ def build(options: Options) -> Starlette:
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         running = [asyncio.create_task(progress.run()), asyncio.create_task(deliveries.run())]
+        for task in running:
+            task.add_done_callback(_told_if_broken)
         yield
         for task in running:
             task.cancel()
@@ -86,6 +90,11 @@ def build(options: Options) -> Starlette:
     return Starlette(
         routes=[*_routes(front, table), Mount("/_sandbox", routes=control.routes())], lifespan=lifespan
     )
+
+
+def _told_if_broken(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and task.exception() is not None:
+        LOG.critical("time stands still: a part of the sandbox broke", exc_info=task.exception())
 
 
 def operations(events: Events) -> list[Operation]:

@@ -6,6 +6,7 @@ from sandbox.changes import copy, previous
 from sandbox.errors import bad_parameter, missing, no_access, refused
 from sandbox.lists import page
 from sandbox.money import CURRENCIES
+from sandbox.readiness import refresh
 from sandbox.shared import Cause, Json
 from sandbox.world import World
 
@@ -20,7 +21,6 @@ FAILS_WITH = {
     "000444444440": "invalid_currency",
 }
 """Test account numbers whose payouts fail, each with its failure code."""
-MAX_SHOWN = 10
 
 
 def create(call: Call) -> Json:
@@ -103,9 +103,9 @@ def attach(
     if number in FAILS_WITH:
         world.hide(made["id"], fails_with=FAILS_WITH[number])
     world.emit(account["id"], "account.external_account.created", made, cause=cause)
+    refresh(world, account, copy(account), cause)
     for bank in replaced:
         detach(world, account, bank, cause)
-    _update_shown(world, account)
     return made
 
 
@@ -113,16 +113,17 @@ def detach(world: World, account: Json, bank: Json, cause: Cause | None = None) 
     world.bank_accounts.remove(bank)
     world.forget(bank["id"])
     world.emit(account["id"], "account.external_account.deleted", bank, cause=cause)
-    _update_shown(world, account)
+    refresh(world, account, copy(account), cause)
 
 
 def changed(world: World, bank: Json, before: Json, cause: Cause | None = None) -> None:
     """Note and tell a change of a bank account that was made in place."""
     world.bank_accounts.changed(bank)
-    _update_shown(world, world.accounts.any(bank["account"]) or {})
     differs = previous(before, bank)
-    if differs:
+    account = world.accounts.any(bank["account"])
+    if differs and account is not None:
         world.emit(bank["account"], "account.external_account.updated", bank, differs, cause)
+        refresh(world, account, copy(account), cause)
 
 
 def set_status(world: World, bank: Json, status: str) -> None:
@@ -136,17 +137,6 @@ def default_for(world: World, account_id: str, currency: str) -> Json | None:
         if bank["currency"] == currency and bank["default_for_currency"]:
             return bank
     return None
-
-
-def shown_on_account(world: World, account: Json) -> Json:
-    banks = world.bank_accounts.of(account["id"])
-    url = f"/v1/accounts/{account['id']}/external_accounts"
-    return objects.listed(list(banks[:MAX_SHOWN]), url, len(banks) > MAX_SHOWN)
-
-
-def _update_shown(world: World, account: Json) -> None:
-    account["external_accounts"] = shown_on_account(world, account)
-    world.accounts.changed(account)
 
 
 def _make_default(world: World, chosen: Json) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import hmac
+import logging
 import time
 from collections import deque
 
@@ -14,6 +15,7 @@ from sandbox.store import Store
 from sandbox.wire import Poster
 from sandbox.world import World
 
+LOG = logging.getLogger("sandbox")
 KIND = "delivery"
 RETRY, LATE = "delivery.retry", "delivery.late"
 PENDING, TAKEN, GIVEN_UP = "pending", "taken", "given_up"
@@ -134,6 +136,8 @@ class Deliveries:
     def _sent(self, task: asyncio.Task[None]) -> None:
         self._sending.discard(task)
         self._wake.set()
+        if not task.cancelled() and task.exception() is not None:
+            LOG.critical("a delivery broke", exc_info=task.exception())
 
     async def _attempt(self, delivery: Delivery) -> None:
         event = self._world.events.any(delivery.event_id)

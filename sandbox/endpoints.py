@@ -89,13 +89,13 @@ def delete(call: Call) -> Json:
 def hears(world: World, endpoint: Json, account: str, kind: str) -> bool:
     """Whether an event of this account and type goes to the endpoint: its owner's own ones, or for a Connect
     endpoint those of the connected accounts."""
-    if endpoint["status"] != "enabled":
-        return False
     owner = world.endpoints.owner(endpoint["id"])
-    connect = world.hidden[endpoint["id"]]["connect"]
-    if (account == owner) == connect or (connect and owner != world.platform):
-        return False
-    if account != owner and not connect:
+    if world.hidden[endpoint["id"]]["connect"]:
+        theirs = account not in (owner, world.platform) and owner == world.platform
+        reached = theirs and not world.hidden[account].get("deauthorized")
+    else:
+        reached = account == owner
+    if not reached or endpoint["status"] != "enabled":
         return False
     return kind in endpoint["enabled_events"] or "*" in endpoint["enabled_events"]
 

@@ -76,12 +76,20 @@ class Front:
             answered = await self._answer(operation, asked, Cause(request_id, key))
         except StripeError as error:
             answered = _refusal(error, request_id)
+        except ConnectionCutError:
+            self._count(operation, "cut")
+            raise
         finally:
             self._world.changes.write()
         answered.headers = headers | answered.headers
-        counted = f"{operation.name} {answered.status}"
-        self._world.calls[counted] = self._world.calls.get(counted, 0) + 1
+        self._count(
+            operation, "replayed" if "Idempotent-Replayed" in answered.headers else str(answered.status)
+        )
         return answered
+
+    def _count(self, operation: Operation, what: str) -> None:
+        counted = f"{operation.name} {what}"
+        self._world.calls[counted] = self._world.calls.get(counted, 0) + 1
 
     def refuse(self, error: StripeError) -> Answered:
         """A refusal of what is no call at all."""

@@ -77,9 +77,11 @@ class Keys:
     def _prune(self) -> None:
         oldest_s = self._world.clock.now() - KEPT_FOR_S
         while self._by_age and self._by_age[0][0] <= oldest_s:
-            first_s, place = self._by_age.popleft()
+            first_s, place = self._by_age[0]
             known = self._answers.get(place)
-            # A key that was dropped and used again is younger than this entry; one in use must stay.
-            if known is not None and known.first_s == first_s and known.status:
+            if known is not None and not known.status:
+                return  # in use: it and what is younger wait for its end
+            self._by_age.popleft()
+            if known is not None and known.first_s == first_s:  # else dropped, and maybe used again later
                 del self._answers[place]
                 self._world.changes.remove(KIND, place)

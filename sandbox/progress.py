@@ -1,6 +1,8 @@
 """Time goes on: timers run when they are due, and when the clock is moved on."""
 
 import asyncio
+import math
+import time
 
 from sandbox.deliveries import Deliveries
 from sandbox.world import World
@@ -8,6 +10,7 @@ from sandbox.world import World
 STEP_S = 1.0
 """Where the next timer is at least so far ahead, deliveries under way come first: an advance of three days
 then tells the story that three days would have told."""
+LOOK_EVERY_S = 0.02
 DELIVERIES_WITHIN_S = 60.0
 """Real time for them."""
 
@@ -41,14 +44,10 @@ class Progress:
             world.clock.hold()
             try:
                 target_s = world.clock.now() + by_s
-                while (due_s := world.timers.next_due_s()) is not None and due_s <= target_s:
-                    if due_s - world.clock.now() >= STEP_S:
-                        await self._deliveries_first()
-                        due_s = min(due_s, world.timers.next_due_s() or due_s)
+                while (due_s := await self._next_due_s(target_s)) <= target_s:
                     world.clock.jump_to(due_s)
                     world.timers.run_next()
                     ran += 1
-                await self._deliveries_first()
                 world.clock.jump_to(target_s)
             finally:
                 world.clock.release()
@@ -59,17 +58,32 @@ class Progress:
 
     async def settle(self, within_s: float) -> bool:
         """Wait until nothing more will happen by itself: no timer left, no delivery under way. False where
-        that took longer than `within_s` of real time."""
+        that takes longer than `within_s` of real time, and at once where the next timer is farther away."""
+        deadline_s = time.monotonic() + within_s
         try:
             async with asyncio.timeout(within_s):
                 while self._deliveries.under_way or len(self._world.timers):
                     await self._deliveries.idle()
-                    due_s = self._world.timers.next_due_s()
-                    if due_s is not None:
-                        await asyncio.sleep(min(self._world.clock.real_wait_s(due_s) + 0.001, 0.1))
+                    wait_s = self._wait_s()
+                    if wait_s > deadline_s - time.monotonic():
+                        return False
+                    await asyncio.sleep(min(wait_s, LOOK_EVERY_S))
         except TimeoutError:
             return False
         return True
+
+    async def _next_due_s(self, target_s: float) -> float:
+        """When the next timer is due. What is under way may set an earlier one, so before a step it ends."""
+        timers = self._world.timers
+        due_s = timers.next_due_s()
+        if due_s is None or due_s > target_s or due_s - self._world.clock.now() >= STEP_S:
+            await self._deliveries_first()
+            due_s = timers.next_due_s()
+        return math.inf if due_s is None else due_s
+
+    def _wait_s(self) -> float:
+        due_s = self._world.timers.next_due_s()
+        return 0.0 if due_s is None else self._world.clock.real_wait_s(due_s)
 
     async def _deliveries_first(self) -> None:
         try:

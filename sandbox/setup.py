@@ -3,11 +3,11 @@
 import msgspec
 
 from sandbox import objects
-from sandbox.accounts import refresh
 from sandbox.balances import top_up
 from sandbox.bank_accounts import GOOD_NUMBER, attach
 from sandbox.capabilities import TRANSFERS, request
 from sandbox.changes import copy
+from sandbox.readiness import refresh
 from sandbox.shared import Json
 from sandbox.world import World
 

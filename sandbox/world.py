@@ -46,7 +46,8 @@ class World:
         self.purses: dict[str, dict[str, list[int]]] = {}
         """By account and currency: available and pending, in minor units."""
         self.calls: dict[str, int] = {}
-        """How many calls had which answer, such as `POST /v1/payouts 200`."""
+        """How many calls had which answer: `POST /v1/payouts 200`, or `cut` or `replayed` instead of the
+        status."""
         self.on_event: list[OnEvent] = []
         self._counters: dict[str, int] = {}
         self.platform = self.names.id("acct", "platform")

@@ -14,6 +14,7 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -141,6 +142,49 @@ class Sandbox:
 
     def close(self) -> None:
         self._http.close()
+
+
+class Listener:
+    """An endpoint that notes what is delivered, and answers `status`; listens as a context manager."""
+
+    def __init__(self, status: int = 200) -> None:
+        self.status = status
+        self.got: list[tuple[str, bytes]] = []
+        """(Stripe-Signature, body) of each delivery."""
+        listener = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                listener.got.append((self.headers["Stripe-Signature"], body))
+                self.send_response(listener.status)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, format: str, *args: Any) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/webhooks"
+
+    def events(self) -> list[Json]:
+        return [json.loads(body) for _, body in self.got]
+
+    def types(self) -> list[str]:
+        return [event["type"] for event in self.events()]
+
+    def __enter__(self) -> "Listener":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
 
 
 @contextmanager
