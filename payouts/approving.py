@@ -10,6 +10,7 @@ from payouts.errors import NotFoundError, RefusedError
 from payouts.ids import IdMaker
 from payouts.partner import Partner
 from payouts.people import Actor, Scope
+from payouts.readiness import NOT_APPROVED
 from payouts.reasons import check_reason
 from payouts.request import PayoutRequest
 from payouts.states import RequestStatus
@@ -111,6 +112,14 @@ def _to_decide(
         raise RefusedError("four_eyes", f"a person decides on {name}, not a program ({actor.name})")
     if actor.name == request.requested_by:
         raise RefusedError("four_eyes", f"you asked for {name} yourself: somebody else must {verb} it")
+    if request.status == RequestStatus.QUEUED and request.blocked == NOT_APPROVED:
+        # It was queued under a higher threshold, and the gate stopped it by the one of now.
+        request = books.move(
+            *(request, RequestStatus.AWAITING_APPROVAL, "needs approval by the threshold as it is now"),
+            needs_approval=True,
+            blocked=None,
+            blocked_text=None,
+        )
     if request.status != RequestStatus.AWAITING_APPROVAL:
         raise RefusedError("not_waiting", f"{name} is {request.status}: it does not wait for approval")
     return books, request

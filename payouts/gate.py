@@ -14,7 +14,7 @@ from payouts.holds import WAITS_FOR, ActiveHolds, Hold, HoldKind, HoldScope, tar
 from payouts.ids import IdMaker, floor_id
 from payouts.limits import COUNTED, MOST_WINDOW_S, LimitKind, Limits
 from payouts.partner import Partner
-from payouts.readiness import GateRules, Stop, partner_stop
+from payouts.readiness import NOT_APPROVED, GateRules, Stop, partner_stop
 from payouts.request import PayoutRequest
 from payouts.storage import approval_rows, outflow_rows
 from payouts.storage.columns import PLATFORM
@@ -56,7 +56,7 @@ def stops(
         hold = holds.on(request)
         stop = _held(hold) if hold else partner_stop(partners[request.partner_id], rules, now_ms)
         if stop is None and request.id in unapproved:
-            stop = Stop("not_approved", "waits for a second person to approve it")
+            stop = Stop(NOT_APPROVED, "waits for a second person to approve it")
         if stop is None:
             free.append(request)
         else:
@@ -101,6 +101,8 @@ def _unapproved(connection: Connection, requests: Sequence[PayoutRequest], limit
 
 
 def _is_large(request: PayoutRequest, limits: Limits) -> bool:
+    if request.sent_at_ms is not None:
+        return False  # begun under the threshold of then: nobody could approve it any more
     threshold = limits.of(LimitKind.APPROVAL, request.partner_id, request.currency)
     return threshold is not None and request.amount_minor >= threshold.value
 

@@ -12,6 +12,8 @@ HOUR_MS = 3_600_000
 UNUSABLE_BANK = frozenset({"errored", "verification_failed"})
 """A bank account's `status` at Stripe: payouts to it are refused until it is mended or replaced."""
 WANTS_SHOWN = 5
+NOT_APPROVED = "not_approved"
+"""The code of a stop that a second person's approval ends."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -165,6 +165,8 @@ def test_a_threshold_that_was_lowered_counts_for_what_is_queued_already(engine: 
     small, large = a_request(partner, 9_999), a_request(partner, 10_000)
     limit(engine, LimitKind.APPROVAL, 10_000, window_s=0)
     assert stops(engine, [small, large], [partner]).keys() == {large.id}
+    begun = dataclasses.replace(large, sent_at_ms=NOW_MS)
+    assert stops(engine, [begun], [partner]) == {}
 
 
 def test_a_threshold_of_the_partner_replaces_the_one_for_all(engine: Engine) -> None:

@@ -282,6 +282,30 @@ def test_a_second_person_says_no_and_the_amount_is_owed_again(
     assert column(engine, "SELECT actor FROM approvals WHERE decision = 'rejected'") == ["ben"]
 
 
+@pytest.mark.parametrize(
+    ("verb", "ends"), [(approve, "queued"), (reject, "rejected")], ids=["approve", "reject"]
+)
+def test_what_a_lowered_threshold_stopped_in_the_queue_is_decided_on_too(
+    engine: Engine, partner: Partner, verb: Any, ends: str
+) -> None:
+    # given a request that was queued, and stopped when it would have been sent
+    made = ask(engine, partner, 10_000)
+    with pytest.raises(RefusedError, match="does not wait for approval"):
+        decide(engine, verb, made, BEN)
+    with engine.begin() as connection:
+        REQUESTS.save(connection, [dataclasses.replace(made, blocked="not_approved")])
+
+    # when a second person decides
+    assert decide(engine, verb, made, BEN).status == ends
+
+    # then every move is on record
+    assert column(engine, "SELECT to_status FROM request_transitions ORDER BY id") == [
+        *("queued", "awaiting_approval", ends)
+    ]
+    [now] = requests_of(engine, partner)
+    assert (now.needs_approval, now.blocked) == (True, None)
+
+
 @pytest.mark.parametrize("verb", [approve, reject], ids=["approve", "reject"])
 @pytest.mark.parametrize(
     ("by", "code"),
