@@ -49,13 +49,17 @@ class Actors:
         self._lookups = threading.BoundedSemaphore(LOOKUPS_AT_ONCE)
         self._combiner = Combiner(self._apply, batch_max, len)
 
-    def declare(self, broker: WakingRedisBroker) -> None:
-        """Make the actors known to `broker`."""
+    def declare_events(self, broker: WakingRedisBroker) -> None:
+        """Make what is done with events and accounts known to `broker`."""
         options: dict[str, Any] = {"broker": broker, **RETRIES}
         dramatiq.actor(actor_name=APPLY, queue_name=EVENTS_QUEUE, **options)(self._combiner.run)
         dramatiq.actor(actor_name=APPLY_ALONE, queue_name=EVENTS_QUEUE, **options)(self._apply_alone)
         dramatiq.actor(actor_name=RESOLVE, queue_name=LOOKUPS_QUEUE, **options)(self._resolve)
         dramatiq.actor(actor_name=REFRESH, queue_name=LOOKUPS_QUEUE, **options)(self._refresh)
+
+    def declare_payouts(self, broker: WakingRedisBroker) -> None:
+        """Make the sending of payouts known to `broker`."""
+        options: dict[str, Any] = {"broker": broker, **RETRIES}
         dramatiq.actor(actor_name=SEND, queue_name=PAYOUTS_QUEUE, **options)(self._sender.send)
 
     def _apply(self, bundles: Sequence[Sequence[int]]) -> list[None]:

@@ -1,6 +1,7 @@
 """The composition of a worker and of the scheduler, and how each runs until it is told to stop."""
 
 import threading
+from collections.abc import Callable
 
 from dramatiq import Worker, set_broker
 from dramatiq.middleware import Retries
@@ -17,7 +18,7 @@ from payouts.storage.migrate import require_current
 from payouts.storage.spill import Spill
 from workers.actors import Actors
 from workers.broker import WakingRedisBroker
-from workers.messages import NOTIFY_QUEUE, PAYOUTS_QUEUE, Messages
+from workers.messages import Messages
 from workers.notify import NoticeSweeper, Notifier
 from workers.schedule import Job, run_jobs
 from workers.sweep import PartnerSweeper, RequestSweeper, Sweeper
@@ -31,25 +32,29 @@ def run_worker(settings: Settings) -> None:
     client = open_redis(settings, settings.redis_timeout_s)
     parts = open_worker(settings, client)
     require_current(parts.engine)
-    broker = WakingRedisBroker(client, settings.queue_namespace, middleware=[Retries()])
-    set_broker(broker)
     messages = Messages(client, settings.queue_namespace)
-    Actors(parts, messages, settings.apply_batch_max, settings.log_events).declare(broker)
+    actors = Actors(parts, messages, settings.apply_batch_max, settings.log_events)
     channels = open_channels(settings)
-    Notifier(open_teller(settings, parts.engine, channels), messages).declare(broker)
-    others = {*broker.queues} - {PAYOUTS_QUEUE, NOTIFY_QUEUE}
+    notifier = Notifier(open_teller(settings, parts.engine, channels), messages)
+
+    def pool(declare: Callable[[WakingRedisBroker], None], threads: int) -> Worker:
+        broker = WakingRedisBroker(client, settings.queue_namespace, middleware=[Retries()])
+        set_broker(broker)
+        declare(broker)
+        return Worker(broker, worker_threads=threads)
+
+    # Each with threads and a broker of its own: slow answers and slow channels hold up no events.
     pools = [
-        Worker(broker, queues=others, worker_threads=settings.worker_threads),
-        Worker(broker, queues={PAYOUTS_QUEUE}, worker_threads=settings.sender_threads),
-        # Channels may be slow: each may keep a thread, and none of them is one that events need.
-        Worker(broker, queues={NOTIFY_QUEUE}, worker_threads=len(channels) + 1),
+        pool(actors.declare_events, settings.worker_threads),
+        pool(actors.declare_payouts, settings.sender_threads),
+        pool(notifier.declare, len(channels) + 1),
     ]
     stop = StopSignal()
-    for pool in pools:
-        pool.start()
+    for each in pools:
+        each.start()
     get_logger().info("worker.started", threads=settings.worker_threads, livemode=settings.livemode)
     stop.wait()
-    stopping = [threading.Thread(target=pool.stop, args=(STOP_WITHIN_MS,)) for pool in pools]
+    stopping = [threading.Thread(target=each.stop, args=(STOP_WITHIN_MS,)) for each in pools]
     for thread in stopping:
         thread.start()
     for thread in stopping:
