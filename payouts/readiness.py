@@ -53,8 +53,7 @@ def still_wanted(partner: Partner) -> str:
     wants = list(dict.fromkeys([*(asked.get("past_due") or []), *(asked.get("currently_due") or [])]))
     shown = ", ".join(map(str, wants[:WANTS_SHOWN]))
     more = f" and {len(wants) - WANTS_SHOWN} more" if len(wants) > WANTS_SHOWN else ""
-    reason = f" ({asked['disabled_reason']})" if asked.get("disabled_reason") else ""
-    return f"; Stripe still wants {shown}{more}{reason}" if wants else reason
+    return f"; Stripe still wants {shown}{more}" if wants else ""
 
 
 def _not_ready(partner: Partner) -> Stop | None:
@@ -64,7 +63,7 @@ def _not_ready(partner: Partner) -> Stop | None:
         what = f"transfers to {partner.account} are {partner.transfers_capability}"
     elif partner.payouts_enabled is False:
         what = f"payouts from {partner.account} are switched off at Stripe"
-    elif not partner.bank_account:
+    elif not partner.bank_account and not _bank_is_hidden(partner):
         what = f"{partner.reference} has no bank account for {partner.currency.upper()}"
     elif partner.bank_status in UNUSABLE_BANK:
         what = f"its bank account {_bank(partner)} is {partner.bank_status}: it must be mended or replaced"
@@ -73,7 +72,14 @@ def _not_ready(partner: Partner) -> Stop | None:
     return Stop("partner_not_ready", f"{what}{still_wanted(partner)}")
 
 
+def _bank_is_hidden(partner: Partner) -> bool:
+    # Accounts that Stripe pays out by itself may keep theirs to themselves: then it is Stripe's to check.
+    return partner.bank_account is None and partner.manual_schedule is False
+
+
 def _bank_stop(partner: Partner, rules: GateRules, now_ms: int) -> Stop | None:
+    if _bank_is_hidden(partner):
+        return None
     if rules.bank_approval and partner.bank_approved != partner.bank_account:
         return Stop(
             "bank_unapproved", f"its new bank account {_bank(partner)} waits for a person to approve it"

@@ -62,3 +62,12 @@ def test_a_person_is_asked_before_anybody_waits_for_the_cooling_off() -> None:
     stop = partner_stop(partner, GateRules(), NOW_MS)
     assert stop is not None
     assert (stop.code, stop.until_ms) == ("bank_unapproved", None)
+
+
+def test_a_bank_account_that_stripe_keeps_to_itself_is_stripes_to_check() -> None:
+    hidden = a_partner(bank_account=None, bank_approved=None, bank_since_ms=None, manual_schedule=False)
+    assert partner_stop(hidden, GateRules(), NOW_MS) is None
+    missing = a_partner(bank_account=None, bank_approved=None, bank_since_ms=None, manual_schedule=True)
+    stop = partner_stop(missing, GateRules(), NOW_MS)
+    assert stop is not None
+    assert stop.code == "partner_not_ready"
