@@ -11,6 +11,7 @@ from sandbox.app import Options
 from sandbox.faults import Faults
 from sandbox.server import Server
 from sandbox.settings import Settings
+from sandbox.world import OtherSeedError
 
 Shape = TypeVar("Shape")
 
@@ -31,7 +32,11 @@ def main(arguments: list[str] | None = None) -> None:
         sys.stdout.write(line.decode() + "\n")
         sys.stdout.flush()
 
-    Server(options, flags.host, flags.port, announce).serve_here()
+    try:
+        server = Server(options, flags.host, flags.port, announce)
+    except (OSError, OtherSeedError) as error:
+        sys.exit(f"sandbox: {error}")
+    server.serve_here()
 
 
 def _read(path: Path | None, shape: type[Shape]) -> Shape:

@@ -1,7 +1,7 @@
 """Connected accounts: what they gave, what they may do, and which of that changed."""
 
 from sandbox import objects
-from sandbox.bank_accounts import attach
+from sandbox.bank_accounts import attach, read_details
 from sandbox.calls import Call
 from sandbox.capabilities import request
 from sandbox.changes import copy
@@ -36,6 +36,8 @@ def create(call: Call) -> Json:
     bank = params.raw("external_account")
     wanted = _capabilities(params)
     params.finish()
+    if bank:
+        read_details(bank, made, "external_account")  # before anything is made of it
     world.accounts.add(world.platform, made)
     world.hide(made["id"], capabilities={}, forced={})
     for name, asked in wanted.items():

@@ -90,7 +90,7 @@ def attach(
 ) -> Json:
     """Add a bank account, given by a token or by its details. The first of a currency becomes its default;
     `replace` takes the place of the default one, which goes."""
-    details = _details(given, account, param)
+    details = read_details(given, account, param)
     number = details["account_number"]
     made = objects.bank_account(
         world.new_id("ba", account["id"]), account["id"], details, world.names.id("", number)[1:17]
@@ -146,8 +146,9 @@ def _make_default(world: World, chosen: Json) -> None:
             world.bank_accounts.changed(bank)
 
 
-def _details(given: object, account: Json, param: str) -> dict[str, str]:
-    """The bank account's country, currency, account_number, last4 and whatever else was given as text."""
+def read_details(given: object, account: Json, param: str) -> dict[str, str]:
+    """The bank account's country, currency, account_number, last4 and whatever else was given as text; 400
+    where something is wrong with it."""
     if isinstance(given, str) and given.startswith("btok_"):
         given = {"country": account["country"], "currency": account["default_currency"]}
         given["account_number"] = GOOD_NUMBER

@@ -162,6 +162,7 @@ class Control:
         bank = default_for(self._world, account["id"], asked.currency)
         if bank is None:
             raise ControlError(f"the account has no bank account in {asked.currency}")
+        balances.demand(self._world, account["id"], asked.currency, asked.amount_minor, "payout")
         return lives.begin(
             self._world,
             account["id"],

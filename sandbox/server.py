@@ -12,6 +12,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from sandbox.app import TRANSPORT, Options, build
 
 BACKLOG = 1024
+KEEP_ALIVE_S = 75
+"""Longer than clients keep one idle: a connection closed under a call looks like an unknown outcome."""
 STOP_WITHIN_S = 2
 """For answers that are still owed when it is told to stop; those of faults would take longer."""
 
@@ -36,6 +38,7 @@ class Server(uvicorn.Server):
                 ws="none",
                 access_log=False,
                 log_level="warning",
+                timeout_keep_alive=KEEP_ALIVE_S,
                 timeout_graceful_shutdown=STOP_WITHIN_S,
                 lifespan="on",
             )

@@ -20,6 +20,13 @@ OnEvent = Callable[[str, Json], None]
 """Called with the account and each event of it."""
 
 
+class OtherSeedError(ValueError):
+    """The file was made with another seed: its ids would not go with those made from now on."""
+
+    def __init__(self, kept: int, given: int) -> None:
+        super().__init__(f"the file was made with --seed {kept}, not {given}")
+
+
 class World:
     """Only the event loop's thread may touch it: nothing here is locked.
 
@@ -121,6 +128,10 @@ class World:
         self.hide(self.platform, capabilities={}, forced={})
 
     def _restore(self, store: Store) -> None:
+        for _, _, seed in store.read("seed"):
+            if seed != self.names.seed:
+                raise OtherSeedError(seed, self.names.seed)
+        self.changes.put("seed", "", "", self.names.seed)
         for _, _, kept in store.read("clock"):
             self.clock.restore(kept)
         for shelf in (

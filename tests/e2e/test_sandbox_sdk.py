@@ -484,3 +484,78 @@ def test_every_answer_says_which_request_and_which_version_it_was(client: Stripe
     assert answer.headers["Stripe-Version"] == "2026-10-28.endive"
     assert answer.request_id
     assert answer.request_id.startswith("req_")
+
+
+def test_an_automatic_payout_is_stripes_own_doing(sandbox: Sandbox, client: StripeClient) -> None:
+    partner = sandbox.account(available_minor=700)
+    made = sandbox.automatic_payout(partner, 700)
+    options: stripe.RequestOptions = {"stripe_account": partner}
+    with pytest.raises(stripe.InvalidRequestError, match="Automatic payouts"):
+        client.v1.payouts.cancel(made["id"], None, options)
+
+    sandbox.advance(3)
+
+    moved = client.v1.balance_transactions.list({"payout": made["id"]}, options).data
+    assert [each.net for each in moved] == [-700]
+    events = client.v1.events.list({"type": "payout.*"}, options).data
+    assert [event.type for event in events] == [
+        "payout.reconciliation_completed",
+        "payout.paid",
+        "payout.updated",
+        "payout.created",
+    ]
+    assert {event.request.id for event in events if event.request} == {None}
+
+
+def test_a_transfer_can_be_pending_at_its_destination(
+    sandbox: Sandbox, client: StripeClient, partner: str
+) -> None:
+    sandbox.set_settings(transfer_pending_s=100)
+    pay_in(client, partner)
+    with pytest.raises(stripe.InvalidRequestError) as raised:
+        pay_out(client, partner)
+    assert raised.value.code == "balance_insufficient"
+
+    sandbox.advance(101)
+
+    assert client.v1.events.list({"type": "balance.available"}, {"stripe_account": partner}).data
+    assert pay_out(client, partner).id
+
+
+def test_the_platform_pays_out_to_its_own_bank_account(sandbox: Sandbox, client: StripeClient) -> None:
+    platform = sandbox.about()["platform"]
+    client.v1.accounts.external_accounts.create(platform, {"external_account": "btok_us"})
+
+    payout = client.v1.payouts.create({"amount": 100, "currency": "usd"})
+
+    sandbox.advance(3)
+    assert client.v1.payouts.retrieve(payout.id).status == "paid"
+    assert client.v1.balance.retrieve().available[0].amount == 999_900
+    assert "account" not in client.v1.events.list({"type": "payout.paid"}).data[0].to_dict()
+
+
+def test_a_wrong_bank_account_leaves_no_account_behind(client: StripeClient) -> None:
+    with pytest.raises(stripe.InvalidRequestError):
+        client.v1.accounts.create({"type": "custom", "external_account": "tok_of_something_else"})
+
+    assert client.v1.accounts.list().data == []
+
+
+def test_an_instant_payout_needs_a_bank_account_that_takes_them(client: StripeClient, partner: str) -> None:
+    pay_in(client, partner)
+
+    with pytest.raises(stripe.InvalidRequestError) as raised:
+        pay_out(client, partner, method="instant")
+
+    assert raised.value.code == "instant_payouts_unsupported"
+
+
+def test_a_currency_without_a_bank_account_is_refused(
+    sandbox: Sandbox, client: StripeClient, partner: str
+) -> None:
+    sandbox.top_up(5000, "eur", account=partner)
+
+    with pytest.raises(stripe.InvalidRequestError) as raised:
+        pay_out(client, partner, currency="eur")
+
+    assert raised.value.code == "payouts_not_allowed"

@@ -98,3 +98,21 @@ def test_the_key_that_was_given_is_the_only_one_taken() -> None:
             assert error.http_status == 401  # noqa: PT017 - the sandbox must still run here
         else:
             raise AssertionError("a wrong key was taken")
+
+
+def test_a_file_of_another_seed_is_refused(tmp_path: Path) -> None:
+    file = str(tmp_path / "stripe.db")
+    with sandbox_process("--file", file, "--seed", "1"):
+        pass
+
+    done = subprocess.run(
+        [sys.executable, "-m", "sandbox", "--file", file, "--seed", "2"],
+        capture_output=True,
+        text=True,
+        timeout=20,
+        cwd=ROOT,
+        check=False,
+    )
+
+    assert done.returncode == 1
+    assert "--seed 1" in done.stderr
