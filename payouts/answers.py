@@ -23,14 +23,15 @@ WAIT_MS = 3_600_000
 KEY_WAIT_MS = 60_000
 LIMITED_MS = 1_000
 LOOK_AGAIN_MS = 30_000
-CLEAR_WITHIN_MS = 900_000
-"""How long an object that may have been made is looked for, once the same key can say nothing more."""
 
 
 class Answers:
     """Records the answers of one transaction."""
 
-    def __init__(self, books: Books, sightings: Sightings, partners: dict[int, Partner]) -> None:
+    def __init__(
+        self, books: Books, sightings: Sightings, partners: dict[int, Partner], doubt_ms: int
+    ) -> None:
+        self.doubt_ms = doubt_ms
         self.books = books
         self.sightings = sightings
         self.partners = partners
@@ -183,7 +184,7 @@ class Answers:
         if isinstance(result, LookUpFailed):
             wait_ms = max(LOOK_AGAIN_MS, retry_delay_ms(request.tries + 1))
             self._try_again(request, "look_up", result.text, wait_ms, request.tries + 1)
-        elif age_ms >= CLEAR_WITHIN_MS:
+        elif age_ms >= self.doubt_ms:
             text = (
                 f"Stripe shows nothing of what was sent {age_ms // 60_000} minutes ago, and the same key "
                 "says no more: find out by hand, then `payouts payout look` or `payouts payout release`"
@@ -191,7 +192,8 @@ class Answers:
             self.books.move(request, RequestStatus.UNCLEAR, text, blocked="unclear", blocked_text=text)
         else:
             text = "Stripe shows nothing of it yet; it is looked for again"
-            self._try_again(request, "look_up", text, LOOK_AGAIN_MS, request.tries + 1)
+            wait_ms = min(LOOK_AGAIN_MS, self.doubt_ms - age_ms)
+            self._try_again(request, "look_up", text, wait_ms, request.tries + 1)
 
     def _try_again(self, request: PayoutRequest, code: str, text: str, wait_ms: int, tries: int) -> None:
         due = self.books.now_ms + wait_ms

@@ -86,7 +86,8 @@ def open_worker(settings: Settings, client: redis.Redis, clock: Clock = now_ms) 
     make_id = IdMaker(clock)
     gateway = open_gateway(settings, shared_pace(settings, client))
     applier = Applier(engine, Rules(make_id, clock, worker, settings.event_max_attempts))
-    rules = SendingRules(make_id, clock, worker, gate_rules(settings), settings.shadow_mode)
+    doubt_ms = int(settings.doubt_minutes * 60_000)
+    rules = SendingRules(make_id, clock, worker, gate_rules(settings), settings.shadow_mode, doubt_ms)
     return WorkerParts(engine, applier, Sender(engine, gateway, rules), gateway)
 
 
@@ -109,7 +110,7 @@ def open_teller(
 def open_gateway(settings: Settings, pace: Pace = at_once) -> StripeGateway:
     """Stripe by its SDK, or a stand-in that says what is missing."""
     key = settings.stripe_api_key.get_secret_value()
-    return SdkGateway(key, settings.stripe_api_base, pace) if key else NoGateway()
+    return SdkGateway(key, settings.stripe_api_base, pace, settings.stripe_timeout_s) if key else NoGateway()
 
 
 def shared_pace(settings: Settings, client: redis.Redis) -> Pace:

@@ -43,6 +43,8 @@ class SendingRules:
     gate: GateRules
     shadow: bool = False
     """Decide and post, but call nothing."""
+    doubt_ms: int = 900_000
+    """How long an object that may have been made is looked for, once the same key can say nothing more."""
 
 
 class Desk:
@@ -66,7 +68,7 @@ class Desk:
             self.rules.make_id, self.now_ms, lock_payouts(self.connection, _payouts_in(jobs))
         )
         self.books.load(request_ids)
-        answers = Answers(self.books, sightings, self.partners)
+        answers = Answers(self.books, sightings, self.partners, self.rules.doubt_ms)
         for job in jobs:
             if job.turn is not None and job.result is not None:
                 answers.record(job.turn, job.result)

@@ -10,11 +10,13 @@ from payouts.batch import ACCOUNT_TYPES, Batch, BatchResult
 from payouts.errors import GatewayError
 from payouts.event import THIN, PayoutObject, read_payout, read_related
 from payouts.gateway import StripeGateway
+from payouts.ids import time_of
 from payouts.refreshing import Refresher
 from payouts.storage import inbox
 from payouts.storage.columns import PLATFORM
 from payouts.storage.engine import is_unavailable
 from payouts.storage.inbox import WorkItem
+from payouts.storage.partner_rows import registered_accounts
 
 _Settle = Callable[[Batch, WorkItem], BatchResult]
 
@@ -43,7 +45,8 @@ class Resolver:
             return BatchResult()
         try:
             if item.type.startswith(ACCOUNT_TYPES):
-                self.refresher.refresh(item.account)
+                if not self._asked_since(item):
+                    self.refresher.refresh(item.account)
                 return self._with_item(
                     inbox_id, lambda batch, held: batch.finish_one(held, "the account was asked for")
                 )
@@ -55,6 +58,12 @@ class Resolver:
             if is_unavailable(error):
                 raise
             return self._not_settled(inbox_id, error)
+
+    def _asked_since(self, item: WorkItem) -> bool:
+        # One answer settles all events of the account that came before its question.
+        with self.applier.engine.connect() as connection:
+            asked_at_ms = registered_accounts(connection, [item.account]).get(item.account)
+        return (asked_at_ms or 0) > time_of(item.id)
 
     def _fetch(self, item: WorkItem) -> PayoutObject:
         if item.kind == THIN:

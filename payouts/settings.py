@@ -36,6 +36,10 @@ class Settings(BaseSettings):
     """Of all workers together. Not set: a bit under what Stripe allows for the key's mode."""
     stripe_payouts_per_s: float = Field(default=14.0, gt=0)
     """Of these, how many may create a payout."""
+    stripe_timeout_s: float = Field(default=20.0, gt=0, le=60)
+    """How long an answer of Stripe's is waited for. What came of a call without one is found out later."""
+    doubt_minutes: float = Field(default=15.0, gt=0)
+    """How long an object is looked for that may have been made, before a person is asked to decide."""
     shadow_mode: bool = False
     """Decide and post, but call nothing that moves money: to run beside the system before."""
 
@@ -54,6 +58,9 @@ class Settings(BaseSettings):
     redis_spill: Literal["auto", "trusted", "off"] = "auto"
     """`auto`: spill only where Redis itself says that it keeps what it takes. `trusted`: the operator
     vouches for it (a hosted Redis that hides its configuration). `off`: never spill."""
+
+    api_host: str = "127.0.0.1"
+    api_port: int = Field(default=8081, ge=0, le=65535)
 
     worker_threads: int = Field(default=8, ge=1)
     sender_threads: int = Field(default=8, ge=1, le=30)
