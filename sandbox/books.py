@@ -28,7 +28,8 @@ def books(world: World, key: str) -> Json:
         net_minor = transfer["amount"] - transfer["amount_reversed"]
         _add(entry["transferred_minor"], transfer["currency"], net_minor)
     for payout in world.payouts.all():
-        entry = _entry(by_value, payout, key)
+        # A reversal counts with what it reverses, also where the bank made it and it has no metadata.
+        entry = _entry(by_value, world.payouts.any(payout["original_payout"] or "") or payout, key)
         account = world.payouts.owner(payout["id"])
         entry["payouts"].append({"account": account, **{name: payout[name] for name in _PAYOUT}})
         if payout["status"] not in ("failed", "canceled"):

@@ -53,6 +53,10 @@ class Deliveries:
         world.timers.on(LATE, self._late)
         for _, _, kept in store.read(KIND) if store is not None else ():
             self._take_up(msgspec.convert(kept, Delivery))
+        for event_id, deliveries in self._of_event.items():
+            event = world.events.any(event_id)
+            if event is not None:
+                event["pending_webhooks"] = sum(each.state == PENDING for each in deliveries)
 
     def offer(self, account: str, event: Json) -> None:
         """A new event: begin a delivery to each endpoint that hears it."""
@@ -212,8 +216,7 @@ class Deliveries:
         self._note(delivery)
         event = self._world.events.any(delivery.event_id)
         if event is not None:
-            event["pending_webhooks"] -= 1
-            self._world.events.changed(event)
+            event["pending_webhooks"] -= 1  # not written down: it follows from the deliveries
 
     def _note(self, delivery: Delivery) -> None:
         key = f"{delivery.event_id}|{delivery.endpoint_id}"

@@ -168,11 +168,11 @@ class Front:
         if struck == "slow":
             await asyncio.sleep(world.faults.timeout_s)
         if struck == "error_before":
-            raise internal(kept=True)
+            raise internal(kept=call.cause.idempotency_key is not None)
         paths = call.params.expand()
         answer = operation.handler(call)
         if struck == "error_after":
-            raise internal(kept=True)
+            raise internal(kept=call.cause.idempotency_key is not None)
         return Answered(200, msgspec.json.encode(expanded(world, answer, paths) if paths else answer), {})
 
     async def _on_its_way(self, answered: Answered, struck: Struck, before: bool = False) -> Answered:
