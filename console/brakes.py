@@ -12,7 +12,7 @@ from console.output import out, short_time
 from console.request_commands import PartnerArgument, ReasonOption
 from payouts.clock import now_ms
 from payouts.errors import RefusedError
-from payouts.holds import EVERYTHING, Hold, HoldKind, HoldScope
+from payouts.holds import EVERYTHING, Hold, HoldKind, HoldScope, named
 from payouts.ids import IdMaker
 from payouts.limits import COUNTED, LimitKind, value_text
 from payouts.money import check_currency, parse_money
@@ -69,7 +69,7 @@ def add(
     data: DataOption = None,
 ) -> None:
     """Hold back every payout of a partner or of a currency. Only where no such hold is on it already."""
-    from payouts.holding import named, place
+    from payouts.holding import place
     from payouts.registering import the_partner
     from payouts.storage.columns import PLATFORM
 
@@ -116,7 +116,7 @@ def release_hold(
     data: DataOption = None,
 ) -> None:
     """Release one hold, of whatever kind. Only while it is active. A velocity limit then counts anew."""
-    from payouts.holding import named, release_by_id, wake_waiting
+    from payouts.holding import release_by_id, wake_waiting
 
     def work(connection: "Connection", actor: "Actor", make_id: IdMaker, at_ms: int) -> Hold:
         return release_by_id(connection, hold_id, actor, reason, make_id, at_ms)
@@ -249,9 +249,15 @@ def _hold_cells(row: dict[str, Any]) -> tuple[Any, ...]:
     released = None
     if not row["active"]:
         released = f"{short_time(row['released_at_ms'])} by {row['released_by']}: {row['release_reason']}"
-    what = " ".join(filter(None, [row["scope"], row["scope_key"]]))
     return (
-        *(short_time(row["placed_at_ms"]), row["id"], row["kind"], what, row["reason"], row["placed_by"]),
+        *(
+            short_time(row["placed_at_ms"]),
+            row["id"],
+            row["kind"],
+            row["holds"],
+            row["reason"],
+            row["placed_by"],
+        ),
         released,
     )
 

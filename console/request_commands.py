@@ -224,9 +224,8 @@ def _next(request: PayoutRequest) -> str:
 
 
 def _cells(row: dict[str, Any]) -> tuple[Any, ...]:
-    waits = row["blocked_text"] if row["status"] == RequestStatus.QUEUED else None
     return (
         *(short_time(row["created_at_ms"]), public_id(int(row["id"])), row["partner"]),
-        *(format_money(row["amount_minor"], row["currency"]), row["status"], waits),
+        *(format_money(row["amount_minor"], row["currency"]), row["status"], row["blocked_text"]),
         *(row["requested_by"], row["reference"]),
     )

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Connection, Engine
 
-from payouts.holds import WAITS_FOR, ActiveHolds, Hold, HoldKind, HoldScope, targets_of
+from payouts.holds import WAITS_FOR, ActiveHolds, Hold, HoldKind, HoldScope, named, targets_of
 from payouts.ids import IdMaker, floor_id
 from payouts.limits import COUNTED, MOST_WINDOW_S, LimitKind, Limits
 from payouts.partner import Partner
@@ -157,8 +157,12 @@ def _used(
 
 
 def _held(hold: Hold) -> Stop:
-    by = "" if hold.kind == HoldKind.VELOCITY else f" (held by {hold.placed_by})"
-    return Stop(WAITS_FOR[hold.kind], f"{hold.reason}{by}")
+    texts = {
+        HoldKind.KILL_SWITCH: f"everything is stopped by {hold.placed_by}: {hold.reason}",
+        HoldKind.VELOCITY: f"{hold.reason}: a person looks at it and releases hold {hold.id}",
+        HoldKind.MANUAL: f"held by {hold.placed_by}: {hold.reason}",
+    }
+    return Stop(WAITS_FOR[hold.kind], texts[hold.kind])
 
 
 def _hold_for(trip: Trip, request: PayoutRequest, now_ms: int, make_id: IdMaker) -> Hold:
@@ -171,9 +175,5 @@ def _hold_for(trip: Trip, request: PayoutRequest, now_ms: int, make_id: IdMaker)
 
 
 def _alert(hold: Hold, request: PayoutRequest) -> RequestNotice:
-    text = f"{hold.reason}: {_what(hold)} is held until a person releases it"
+    text = f"{hold.reason}: {named(hold.target)} is held until a person releases it"
     return RequestNotice(VELOCITY_TRIPPED, request, hold.placed_at_ms, text, occasion=str(hold.id))
-
-
-def _what(hold: Hold) -> str:
-    return "every payout" if not hold.scope_key else f"every payout of {hold.scope} {hold.scope_key}"

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, Engine
 
 from payouts.clock import Clock
 from payouts.errors import NotFoundError, RefusedError
-from payouts.holds import EVERYTHING, WAITS_FOR, Hold, HoldKind, HoldScope, Target
+from payouts.holds import WAITS_FOR, Hold, HoldKind, HoldScope, Target, named
 from payouts.ids import IdMaker
 from payouts.limits import MOST_WINDOW_S
 from payouts.people import Actor, Scope
@@ -129,14 +129,6 @@ def wake_waiting(engine: Engine, kind: HoldKind, clock: Clock) -> int:
         last = in_transaction(engine, step)
         woken += len(last)
     return woken
-
-
-def named(target: Target) -> str:
-    """What is held, for people."""
-    scope, key = target
-    if scope == HoldScope.REQUEST:
-        return public_id(int(key))
-    return "everything" if target == EVERYTHING else f"{scope} {key}"
 
 
 def _release(

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from payouts.request import PayoutRequest
+from payouts.request import PayoutRequest, public_id
 
 
 class HoldKind(StrEnum):
@@ -71,6 +71,14 @@ def targets_of(request: PayoutRequest) -> tuple[Target, ...]:
         (HoldScope.PARTNER, str(request.partner_id)),
         (HoldScope.REQUEST, str(request.id)),
     )
+
+
+def named(target: Target) -> str:
+    """What is held, for people."""
+    scope, key = target
+    if scope == HoldScope.REQUEST:
+        return public_id(int(key))
+    return "everything" if target == EVERYTHING else f"{scope} {key}"
 
 
 class ActiveHolds:

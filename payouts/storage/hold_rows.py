@@ -5,9 +5,9 @@ from typing import Any
 
 from sqlalchemy import Connection, select, tuple_, update
 
-from payouts.holds import Hold, HoldKind, HoldScope, Target
+from payouts.holds import Hold, HoldKind, HoldScope, Target, named
 from payouts.states import RequestStatus
-from payouts.storage.money_tables import holds, payout_requests
+from payouts.storage.money_tables import holds, partners, payout_requests
 from payouts.storage.paging import page
 from payouts.storage.queries import Filters
 from payouts.storage.records import Records
@@ -43,13 +43,22 @@ def lock_hold(connection: Connection, hold_id: int) -> Hold | None:
 
 
 def hold_list(connection: Connection, filters: Filters, limit: int) -> list[dict[str, Any]]:
-    """All holds, newest first."""
-    return page(connection, select(*holds.c), holds, filters, limit)
+    """All holds, newest first, each with what it `holds` as people name it."""
+    return _named(connection, page(connection, select(*holds.c), holds, filters, limit))
 
 
 def active_list(connection: Connection, filters: Filters, limit: int) -> list[dict[str, Any]]:
-    """The active holds, newest first."""
-    return page(connection, select(*holds.c).where(holds.c.active), holds, filters, limit)
+    """The active holds, as `hold_list`."""
+    query = select(*holds.c).where(holds.c.active)
+    return _named(connection, page(connection, query, holds, filters, limit))
+
+
+def _named(connection: Connection, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    ids = [int(row["scope_key"]) for row in rows if row["scope"] == HoldScope.PARTNER]
+    known = select(partners.c.id, partners.c.reference).where(partners.c.id.in_(ids))
+    references = {str(row.id): row.reference for row in connection.execute(known)} if ids else {}
+    targets = [(HoldScope(row["scope"]), references.get(row["scope_key"], row["scope_key"])) for row in rows]
+    return [{**row, "holds": named(target)} for row, target in zip(rows, targets, strict=True)]
 
 
 def wake(
