@@ -200,8 +200,9 @@ def test_lists_page_by_key_and_filter(tmp_path: Path) -> None:
     assert {event["object_id"] for event in events} == {some}
     assert sum(event["deliveries"] for event in events) == sum(some.encode() in body for body in lives.bodies)
     story = json.loads(run("payout", "show", some, "--json", *at).stdout)
-    assert [move["to_status"] for move in story["transitions"]][-1] == "failed"
-    assert "payout.failed" in {row["name"] for row in story["outbox"]}
+    told = [(entry["kind"], entry["details"]) for entry in story["timeline"]]
+    assert [move["to_status"] for kind, move in told if kind == "payout_moved"][-1] == "failed"
+    assert "payout.failed" in {row["name"] for kind, row in told if kind == "notice"}
     table = run("payout", "show", some, *at).stdout
     assert some in table
     assert "EUR" in table or "USD" in table or "JPY" in table
