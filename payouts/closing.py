@@ -6,8 +6,6 @@ off between them is finished by running it again.
 """
 
 import dataclasses
-import hashlib
-import json
 from functools import partial
 
 from sqlalchemy import Connection, Engine
@@ -18,12 +16,10 @@ from payouts.ids import IdMaker
 from payouts.people import Actor, Scope
 from payouts.period import Month, month_of, parse_month
 from payouts.storage import audit_rows, closing_rows
-from payouts.storage.closing_rows import Close
+from payouts.storage.closing_rows import START, Close
 from payouts.storage.queries import reading
 from payouts.storage.unit import in_transaction
 
-START = "0" * 64
-"""What the first closed month has for the digest of the one before."""
 AFTER_MS = 3_600_000
 """A month can be closed so long after its end: what was posted in its last moments is committed by then."""
 AHEAD_MS = 86_400_000
@@ -66,19 +62,6 @@ def check_open(connection: Connection, effective_at_ms: int, make_id: IdMaker, n
         )
 
 
-def digest_of(close: Close) -> str:
-    """SHA-256 over a closed month, its sums and the digest of the month before."""
-    content = {
-        "period": close.period,
-        "from_ms": close.from_ms,
-        "until_ms": close.until_ms,
-        "transactions": close.transactions,
-        "sums": close.sums,
-        "previous": close.previous,
-    }
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
 def _begin(connection: Connection, *, month: Month, actor: Actor, make_id: IdMaker, now_ms: int) -> None:
     from_ms = closing_rows.closed_until_ms(connection, make_id, now_ms, closing=True)
     if closing_rows.find_close(connection, str(month)) is not None:
@@ -114,7 +97,7 @@ def _counted(engine: Engine, period: str) -> Close:
         transactions, sums = closing_rows.sums_between(connection, close.from_ms, close.until_ms)
     previous = before.digest if before is not None else START
     counted = dataclasses.replace(close, transactions=transactions, sums=sums, previous=previous)
-    return dataclasses.replace(counted, digest=digest_of(counted))
+    return dataclasses.replace(counted, digest=counted.seal())
 
 
 def _finish(connection: Connection, *, counted: Close, actor: Actor, make_id: IdMaker, now_ms: int) -> None:

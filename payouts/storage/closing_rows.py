@@ -1,6 +1,7 @@
 """Closed months: the row that says so, and the sums of what was posted in them."""
 
 import dataclasses
+import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,6 +19,9 @@ GUARD = "0000-00"
 """The `period` of a row that is none: postings with a date of their own share its lock, closing takes it."""
 SLICE_MS = 3_600_000
 """Postings are summed an hour at a time: no statement takes long, however many there are."""
+
+START = "0" * 64
+"""What the first closed month has for the digest of the one before."""
 
 Sums = dict[str, dict[str, int]]
 """Minor units by currency, then by kind of ledger account."""
@@ -37,6 +41,12 @@ class Close:
     digest: str | None
     closed_by: str
     closed_at_ms: int
+
+    def seal(self) -> str:
+        """SHA-256 over the month, its sums and the digest of the month before: what `digest` must be."""
+        names = ("period", "from_ms", "until_ms", "transactions", "sums", "previous")
+        content = {name: getattr(self, name) for name in names}
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 _COLUMNS = [ledger_closes.c[field.name] for field in dataclasses.fields(Close)]

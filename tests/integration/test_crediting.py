@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from payouts.clock import Clock
-from payouts.closing import AFTER_MS, START, close_month, digest_of
+from payouts.closing import AFTER_MS, close_month
 from payouts.crediting import Change, fund
 from payouts.errors import ReferenceTakenError, RefusedError
 from payouts.ledger import LedgerKind
@@ -153,8 +153,8 @@ def test_a_closed_month_keeps_its_sums_and_takes_nothing_more(desk: Desk) -> Non
     closed = close(desk, AUGUST)
 
     assert closed.sums == {"eur": {"credits": -5_300, "owed": 5_300}}, "the first one closes all before it"
-    assert (closed.transactions, closed.previous) == (2, START)
-    assert closed.digest == digest_of(closed)
+    assert (closed.transactions, closed.previous) == (2, closing_rows.START)
+    assert closed.digest == closed.seal()
     for at_ms in (AUGUST.until_ms - 1, JULY.from_ms):
         with pytest.raises(RefusedError) as refused:
             desk.change(partner, 1, "late", effective_at_ms=at_ms)
