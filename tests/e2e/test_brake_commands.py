@@ -1,6 +1,7 @@
 """Requesting, deciding, stopping and limiting as operators meet them: through the command."""
 
 import json
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,17 +18,25 @@ from tests.support.requests import a_partner, keep, owe
 make_id = IdMaker()
 
 
-class Office:
-    """The command on a migrated database with one partner, as anna unless somebody else is named."""
+@pytest.fixture(scope="module")
+def people(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
+    """A migrated database with an admin, an approver and an operator, and their tokens: made once."""
+    path = tmp_path_factory.mktemp("people") / "payouts.db"
+    url = f"sqlite:///{path}"
+    assert run("db", "upgrade", DATABASE_URL=url).returncode == 0
+    tokens: dict[str, str] = {}
+    for name, role in (("anna", "admin"), ("ben", "approver"), ("olga", "operator")):
+        by = {"PAYOUTS_TOKEN": tokens["anna"]} if tokens else {}
+        tokens[name] = run("people", "add", name, "--role", role, DATABASE_URL=url, **by).stdout.strip()
+    return path, tokens
 
-    def __init__(self, url: str) -> None:
+
+class Office:
+    """The command on a database with one partner, as anna unless somebody else is named."""
+
+    def __init__(self, url: str, tokens: dict[str, str]) -> None:
         self.url = url
-        assert run("db", "upgrade", DATABASE_URL=url).returncode == 0
-        self.tokens = {
-            "anna": run("people", "add", "anna", "--role", "admin", DATABASE_URL=url).stdout.strip()
-        }
-        for name, role in (("ben", "approver"), ("olga", "operator")):
-            self.tokens[name] = self.ok("people", "add", name, "--role", role)
+        self.tokens = tokens
         self.engine = build_engine(url, timeout_s=10, pool_size=1)
         self.partner = self.add_partner(bank_approved=None)
 
@@ -63,8 +72,10 @@ class Office:
 
 
 @pytest.fixture
-def office(tmp_path: Path) -> Iterator[Office]:
-    made = Office(f"sqlite:///{tmp_path / 'payouts.db'}")
+def office(tmp_path: Path, people: tuple[Path, dict[str, str]]) -> Iterator[Office]:
+    path, tokens = people
+    shutil.copy(path, tmp_path / "payouts.db")
+    made = Office(f"sqlite:///{tmp_path / 'payouts.db'}", tokens)
     yield made
     made.engine.dispose()
 
@@ -142,8 +153,9 @@ def test_a_payout_a_partner_or_a_currency_is_held_and_released(office: Office) -
     office.ok("hold", "add", "--partner", name, "--reason", "moving banks")
     office.ok("hold", "add", "--currency", "EUR", "--reason", "no balance")
     assert "--partner or --currency" in office.refused("hold", "add", "--reason", "x")
-    held = {row["scope"]: row["id"] for row in office.rows("hold", "list")}
-    assert held.keys() == {"partner", "currency"}
+    listed = office.rows("hold", "list")
+    assert [row["holds"] for row in listed] == ["currency eur", f"partner {name}"]
+    held = {row["scope"]: row["id"] for row in listed}
     office.ok("hold", "release", held["currency"], "--reason", "filled up")
     assert "was released before, by anna" in office.refused(
         "hold", "release", held["currency"], "--reason", "x"
