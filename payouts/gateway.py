@@ -1,12 +1,33 @@
 """The port to Stripe: the few calls this service makes, and what an answer to each means."""
 
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
 
 from payouts.calls import Answer, Doubt, FrozenCall, Unknown
 from payouts.errors import GatewayError
 from payouts.event import PayoutObject
+from payouts.transfer import TransferObject
 
 API_VERSION = "2026-10-28.endive"
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What was created between two times by Stripe's clock, both included."""
+
+    since_s: int
+    until_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """One answer of a list, newest first. `after`: what to ask for the next with; None: there is none."""
+
+    objects: Sequence[T]
+    after: str | None
 
 
 class StripeGateway(Protocol):
@@ -32,6 +53,26 @@ class StripeGateway(Protocol):
         """The reversal of a transfer whose metadata names the leg, as JSON."""
         ...
 
+    def payout_if_any(self, payout_id: str, account: str | None) -> PayoutObject | None:
+        """As `payout`; None where Stripe has no such payout."""
+        ...
+
+    def transfer_if_any(self, transfer_id: str) -> TransferObject | None:
+        """The platform's transfer as Stripe has it now; None where it has no such transfer."""
+        ...
+
+    def payouts_page(self, account: str | None, window: Window, after: str | None) -> Page[PayoutObject]:
+        """A page of the payouts on `account`, newest first, in one call."""
+        ...
+
+    def transfers_page(self, window: Window, after: str | None) -> Page[TransferObject]:
+        """A page of the platform's transfers, newest first, in one call."""
+        ...
+
+    def balance(self, account: str | None) -> Mapping[str, int]:
+        """What lies in the balance of `account`, available and pending together: minor units by currency."""
+        ...
+
     def send(self, call: FrozenCall) -> Answer:
         """Make one call that moves money, once. Whatever happens comes back as an answer."""
         ...
@@ -53,6 +94,21 @@ class NoGateway:
         raise _no_key()
 
     def find_reversal(self, transfer_id: str, leg_id: int) -> bytes | None:
+        raise _no_key()
+
+    def payout_if_any(self, payout_id: str, account: str | None) -> PayoutObject | None:
+        raise _no_key()
+
+    def transfer_if_any(self, transfer_id: str) -> TransferObject | None:
+        raise _no_key()
+
+    def payouts_page(self, account: str | None, window: Window, after: str | None) -> Page[PayoutObject]:
+        raise _no_key()
+
+    def transfers_page(self, window: Window, after: str | None) -> Page[TransferObject]:
+        raise _no_key()
+
+    def balance(self, account: str | None) -> Mapping[str, int]:
         raise _no_key()
 
     def send(self, call: FrozenCall) -> Answer:

@@ -5,7 +5,7 @@ Stripe do without.
 """
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
@@ -13,8 +13,8 @@ from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_rand
 from payouts.calls import METADATA_LEG, NO_ACCESS, Answer, Call, Doubt, FrozenCall, Made, Refused, Unknown
 from payouts.errors import GatewayError, PayloadError
 from payouts.event import PayoutObject, read_payout_object
-from payouts.gateway import API_VERSION
-from payouts.transfer import leg_id_in
+from payouts.gateway import API_VERSION, Page, Window
+from payouts.transfer import TransferObject, leg_id_in, read_transfer_object
 
 if TYPE_CHECKING:
     import stripe
@@ -24,6 +24,7 @@ READ_TRIES = 3
 PAGE = 100
 MOST_PAGES = 50
 """Of a list that is searched for one object: past these a person looks."""
+NOT_FOUND = 404
 REPLAYED_HEADER = "idempotent-replayed"
 
 Kind = Literal["read", "write", "payout"]
@@ -39,11 +40,17 @@ def at_once(kind: Kind) -> bool:
 class SdkGateway:
     """The real Stripe."""
 
-    def __init__(self, api_key: str, api_base: str = "", pace: Pace = at_once) -> None:
+    def __init__(
+        self,
+        api_key: str,
+        api_base: str = "",
+        pace: Pace = at_once,
+        read_timeout_s: float | None = None,
+    ) -> None:
         import stripe
 
         self._stripe = stripe
-        http_client = stripe.RequestsClient(timeout=(CONNECT_TIMEOUT_S, READ_TIMEOUT_S))
+        http_client = stripe.RequestsClient(timeout=(CONNECT_TIMEOUT_S, read_timeout_s or READ_TIMEOUT_S))
         base: Any = {"base_addresses": {"api": api_base}} if api_base else {}
         self._client = stripe.StripeClient(
             api_key, stripe_version=API_VERSION, max_network_retries=0, http_client=http_client, **base
@@ -82,6 +89,32 @@ class SdkGateway:
             if _names(found, leg_id):
                 return str(found).encode()
         return None
+
+    def payout_if_any(self, payout_id: str, account: str | None) -> PayoutObject | None:
+        payouts = self._client.v1.payouts
+        found = self._read_if_any(lambda: payouts.retrieve(payout_id, options=_acting(account)))
+        return None if found is None else _payout(found)
+
+    def transfer_if_any(self, transfer_id: str) -> TransferObject | None:
+        found = self._read_if_any(lambda: self._client.v1.transfers.retrieve(transfer_id))
+        return None if found is None else _transfer(found)
+
+    def payouts_page(self, account: str | None, window: Window, after: str | None) -> Page[PayoutObject]:
+        payouts: Any = self._client.v1.payouts
+        page = self._read(lambda: payouts.list(_listing(window, after), _acting(account)))
+        return Page([_payout(found) for found in page.data], _after(page))
+
+    def transfers_page(self, window: Window, after: str | None) -> Page[TransferObject]:
+        transfers: Any = self._client.v1.transfers
+        page = self._read(lambda: transfers.list(_listing(window, after)))
+        return Page([_transfer(found) for found in page.data], _after(page))
+
+    def balance(self, account: str | None) -> Mapping[str, int]:
+        balance = self._read(lambda: self._client.v1.balance.retrieve(options=_acting(account)))
+        totals: dict[str, int] = {}
+        for part in [*balance.available, *balance.pending]:
+            totals[part.currency] = totals.get(part.currency, 0) + part.amount
+        return totals
 
     def send(self, call: FrozenCall) -> Answer:
         if not self._pace("payout" if call.call == Call.PAYOUT else "write"):
@@ -135,6 +168,17 @@ class SdkGateway:
             raise gateway_error(self._stripe, error) from None
         except ValueError as error:  # the SDK's own reading of bytes that are not text
             raise GatewayError(f"Stripe's answer does not read: {error}", transient=True) from None
+
+    def _read_if_any(self, call: Callable[[], Any]) -> Any:
+        def ask() -> Any:
+            try:
+                return call()
+            except self._stripe.InvalidRequestError as error:
+                if error.http_status == NOT_FOUND:
+                    return None
+                raise
+
+        return self._read(ask)
 
     def _is_passing(self, error: BaseException) -> bool:
         stripe = self._stripe
@@ -202,3 +246,19 @@ def _payout(answer: Any) -> PayoutObject:
         return read_payout_object(str(answer).encode())
     except PayloadError as error:
         raise GatewayError(str(error), transient=False) from None
+
+
+def _transfer(answer: Any) -> TransferObject:
+    try:
+        return read_transfer_object(str(answer).encode())
+    except PayloadError as error:
+        raise GatewayError(str(error), transient=False) from None
+
+
+def _listing(window: Window, after: str | None) -> Any:
+    wanted: dict[str, Any] = {"limit": PAGE, "created": {"gte": window.since_s, "lte": window.until_s}}
+    return wanted | ({"starting_after": after} if after else {})
+
+
+def _after(page: Any) -> str | None:
+    return page.data[-1].id if page.has_more and page.data else None

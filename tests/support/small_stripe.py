@@ -5,12 +5,14 @@ Faults are given call by call, in order: each says what happens to the next call
 
 import json
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from payouts.calls import Answer, Call, Doubt, FrozenCall, Made, Refused, Unknown
 from payouts.errors import GatewayError
 from payouts.event import PayoutObject, read_payout_object
+from payouts.gateway import Page, Window
+from payouts.transfer import TransferObject, read_transfer_object
 
 FAULTS = (
     "lost before",  # the connection breaks, nothing was done
@@ -34,6 +36,14 @@ class SmallStripe:
         self.calls: list[FrozenCall] = []
         self.refuse: dict[str, str] = {}
         """Error codes by call: every such call is refused with it."""
+        self.now_s = 1_790_000_000
+        self.page_size = 100
+        self.balances: dict[str | None, dict[str, int]] = {}
+        """By account and currency; not set: whatever is asked for is empty."""
+        self.reads: list[str] = []
+        """What was read, in order: lists, single objects and balances."""
+        self.broken: dict[str | None, GatewayError] = {}
+        """Accounts that cannot be read, with what a read of each raises."""
         self._kept: dict[str, tuple[FrozenCall, Answer]] = {}
         self._guard = threading.Lock()
 
@@ -77,7 +87,7 @@ class SmallStripe:
             Call.PAYOUT: (self.payouts, "po"),
             Call.REVERSAL: (self.reversals, "trr"),
         }[call.call]
-        made = {"id": f"{prefix}_{len(book) + 1}", **call.params}
+        made = {"id": f"{prefix}_{len(book) + 1}", "created": self.now_s, **call.params}
         if call.call == Call.PAYOUT:
             made |= {"object": "payout", "status": "pending", "account": call.stripe_account}
         elif call.call == Call.TRANSFER:
@@ -104,6 +114,48 @@ class SmallStripe:
 
     def find_reversal(self, transfer_id: str, leg_id: int) -> bytes | None:
         return _named(self.reversals, leg_id)
+
+    def payout_if_any(self, payout_id: str, account: str | None) -> PayoutObject | None:
+        self._read(f"payout {payout_id}", account)
+        made = self.payouts.get(payout_id)
+        here = made is not None and made["account"] == account
+        return read_payout_object(json.dumps(made).encode()) if here else None
+
+    def transfer_if_any(self, transfer_id: str) -> TransferObject | None:
+        self._read(f"transfer {transfer_id}", None)
+        made = self.transfers.get(transfer_id)
+        return None if made is None else read_transfer_object(json.dumps(made).encode())
+
+    def payouts_page(self, account: str | None, window: Window, after: str | None) -> Page[PayoutObject]:
+        self._read("payouts", account)
+        mine = [made for made in self.payouts.values() if made["account"] == account]
+        found, last = self._page(mine, window, after)
+        return Page([read_payout_object(body) for body in found], last)
+
+    def transfers_page(self, window: Window, after: str | None) -> Page[TransferObject]:
+        self._read("transfers", None)
+        found, last = self._page(list(self.transfers.values()), window, after)
+        return Page([read_transfer_object(body) for body in found], last)
+
+    def balance(self, account: str | None) -> Mapping[str, int]:
+        self._read("balance", account)
+        return self.balances.get(account, {})
+
+    def _read(self, what: str, account: str | None) -> None:
+        self.reads.append(what)
+        if account in self.broken:
+            raise self.broken[account]
+
+    def _page(
+        self, made: list[dict[str, Any]], window: Window, after: str | None
+    ) -> tuple[list[bytes], str | None]:
+        newest_first = sorted(made, key=lambda each: each["created"])[::-1]
+        fitting = [each for each in newest_first if window.since_s <= each["created"] <= window.until_s]
+        ids = [each["id"] for each in fitting]
+        start = ids.index(after) + 1 if after else 0
+        page = fitting[start : start + self.page_size]
+        more = len(fitting) > start + self.page_size
+        return [json.dumps(each).encode() for each in page], page[-1]["id"] if more else None
 
 
 def _named(book: dict[str, dict[str, Any]], leg_id: int) -> bytes | None:
