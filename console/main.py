@@ -59,6 +59,12 @@ def receiver(data: DataOption = None) -> None:
 
 
 @app.command()
+def api(data: DataOption = None) -> None:
+    """Run the portal's API."""
+    _become(["api"], environment_of(data))
+
+
+@app.command()
 def worker(data: DataOption = None) -> None:
     """Run a worker."""
     _become(["workers", "worker"], environment_of(data))

@@ -1,4 +1,4 @@
-"""What operators ask: lists paged by key, and everything about one event or payout. Read-only."""
+"""What operators ask: lists paged by key, and everything about one event. Read-only."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,7 +11,6 @@ from payouts.storage.tables import (
     inbox,
     inbox_attempts,
     inbox_deliveries,
-    outbox,
     payout_transitions,
     payouts,
 )
@@ -24,7 +23,7 @@ _LISTED_EVENT = [column for column in inbox.c if column.name != "payload"]
 class Filters:
     """What a list is narrowed to: values by column, and the ids (thus times) between which rows lie."""
 
-    equal: Mapping[str, str]
+    equal: Mapping[str, str | int]
     since_id: int | None = None
     before_id: int | None = None
 
@@ -59,20 +58,6 @@ def event(connection: Connection, key: str) -> dict[str, Any] | None:
         "deliveries_again": _all(connection, inbox_deliveries, inbox_deliveries.c.event_id, row.event_id),
         "failed_attempts": _all(connection, inbox_attempts, inbox_attempts.c.inbox_id, row.id),
         "transitions": _transitions_by_event(connection, row),
-    }
-
-
-def payout(connection: Connection, key: str) -> dict[str, Any] | None:
-    """One payout by Stripe's id or its row id, with its transitions, outbox rows and events."""
-    row = _by_key(connection, payouts, payouts.c.stripe_id, key)
-    if row is None:
-        return None
-    about = Filters({"object_id": row.stripe_id}) if row.stripe_id else None
-    return {
-        **row._mapping,
-        "transitions": _all(connection, payout_transitions, payout_transitions.c.payout_id, row.id),
-        "outbox": _all(connection, outbox, outbox.c.payout_id, row.id),
-        "events": events(connection, about, PAGE)[::-1] if about else [],
     }
 
 

@@ -14,6 +14,7 @@ MAY_USE: dict[str, set[str]] = {
     "payouts": set(),
     "webhooks": {"payouts", "workers.messages"},
     "workers": {"payouts"},
+    "api": {"payouts", "workers.messages"},
     "console": {"payouts", "workers.messages"},
     "sandbox": set(),
 }
@@ -65,6 +66,8 @@ def test_every_room_has_modules_to_look_at() -> None:
         ("webhooks", "from workers.broker import WakingRedisBroker", "webhooks", 1),
         ("webhooks", "from workers import actors\nimport console", "webhooks", 2),
         ("console", "import webhooks", "console", 1),
+        ("api", "from workers.messages import Messages\nimport payouts.money", "api", 0),
+        ("api", "from webhooks.server import serve\nfrom workers.actors import Actors", "api", 2),
         ("sandbox", "from payouts.money import x\nimport workers", "sandbox", 2),
         ("workers", "from console.main import main\nimport payouts.money", "workers", 1),
     ],

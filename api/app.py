@@ -1,0 +1,86 @@
+"""The API's composition: engine, threads, routes. Nothing connects before the first request."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from api.access import AccessLog
+from api.endpoint import Desk, Endpoint
+from api.openapi import document
+from api.operation import Operation
+from api.operations import OPERATIONS, PREFIX
+from api.pool import Pool
+from api.schemas import Live
+from api.telling import tell_http
+from payouts.bootstrap import open_engine, open_redis
+from payouts.clock import now_ms
+from payouts.ids import IdMaker
+from payouts.settings import Settings
+from payouts.version import VERSION
+from workers.messages import Messages
+
+LIVE_PATH, DOCUMENT_PATH = f"{PREFIX}/live", f"{PREFIX}/openapi.json"
+HINT_TIMEOUT_S = 0.5
+"""Of the call to Redis after a payout was requested: it saves seconds, and may cost no more."""
+
+
+def build_app(settings: Settings) -> Starlette:
+    """The API as an ASGI application. Raises SettingsError."""
+    engine = open_engine(settings)
+    messages = Messages(open_redis(settings, HINT_TIMEOUT_S), settings.queue_namespace)
+    # A thread for each connection: none of them ever waits for one.
+    pool = Pool(settings.database_pool_size)
+    return make_app(Desk(engine, pool, messages.send_payout, now_ms, IdMaker()))
+
+
+def make_app(desk: Desk) -> Starlette:
+    """The API around the parts it is given; it closes them when it ends."""
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        yield
+        desk.pool.close()
+        desk.engine.dispose()
+
+    app = Starlette(
+        routes=[
+            Route(LIVE_PATH, _live, methods=["GET"]),
+            Route(DOCUMENT_PATH, _document, methods=["GET"]),
+            *_routes(desk),
+        ],
+        middleware=[Middleware(AccessLog, make_id=desk.make_id)],
+        exception_handlers={HTTPException: tell_http},
+        lifespan=lifespan,
+    )
+    app.router.redirect_slashes = False
+    return app
+
+
+def _routes(desk: Desk) -> list[Route]:
+    # One route for a path: its 405 then names every method there is.
+    by_path: dict[str, dict[str, Operation]] = {}
+    for operation in OPERATIONS:
+        by_path.setdefault(operation.path, {})[operation.method] = operation
+    return [
+        Route(PREFIX + path, Endpoint(desk, operations).answer, methods=list(operations))
+        for path, operations in by_path.items()
+    ]
+
+
+async def _live(_: Request) -> Response:
+    return _json(Live("live", VERSION))
+
+
+async def _document(_: Request) -> Response:
+    return _json(document())
+
+
+def _json(content: object) -> Response:
+    return Response(msgspec.json.encode(content), media_type="application/json")

@@ -1,0 +1,157 @@
+"""From a request to an answer: let in, read, done in one transaction, told in JSON."""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+import redis
+from sqlalchemy import Connection, Engine
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api.access import note
+from api.bearer import bearer_token
+from api.body import decode_body, decode_query, read_body, same_request
+from api.keys import REPLAYED, KeysInUse, key_of
+from api.operation import Answer, Call, Operation
+from api.pool import Pool
+from api.telling import tell
+from payouts.clock import Clock
+from payouts.ids import IdMaker
+from payouts.logs import get_logger
+from payouts.people import Actor
+from payouts.storage import idempotency_rows
+from payouts.storage.idempotency_rows import Kept, Key
+from payouts.storage.people_rows import authenticate
+from payouts.storage.queries import reading
+from payouts.storage.unit import in_transaction
+from payouts.tokens import digest_of
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What operations are done with."""
+
+    engine: Engine
+    pool: Pool
+    send_soon: Callable[[int], None]
+    """Asks for a requested payout to be sent; may fail, for the scheduler looks too."""
+    clock: Clock
+    make_id: IdMaker
+    keys: KeysInUse = field(default_factory=KeysInUse)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request as it was sent, before anybody looked who sent it."""
+
+    operation: Operation
+    token: str = field(repr=False)
+    path: Mapping[str, str]
+    query: Any
+    raw_path: str
+    body: bytes
+    key: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What came of a request, and who asked."""
+
+    actor: Actor
+    status: int
+    body: bytes
+    replayed: bool = False
+    to_send: int | None = None
+
+
+class Endpoint:
+    """The operations of one path."""
+
+    def __init__(self, desk: Desk, operations: Mapping[str, Operation]) -> None:
+        self._desk, self._operations = desk, operations
+
+    async def answer(self, request: Request) -> Response:
+        """Answer one request, whatever speaks against it."""
+        try:
+            return await self._answered(request)
+        except Exception as error:  # noqa: BLE001 - told to the caller, and logged where it is a fault
+            return tell(request, error)
+
+    async def _answered(self, request: Request) -> Response:
+        method = "GET" if request.method == "HEAD" else request.method
+        operation = self._operations[method]
+        note(request.scope, operation=operation.name)
+        token = bearer_token(request)
+        digest = digest_of(token)
+        asked = Asked(
+            operation=operation,
+            token=token,
+            path=request.path_params,
+            query=decode_query(request, operation.query),
+            raw_path=request.url.path,
+            body=b"" if operation.body is None else await read_body(request),
+            key=key_of(request) if operation.keyed else None,
+        )
+        release = self._hold(digest, asked.key)
+        done = await self._desk.pool.run(lambda: do(self._desk, asked), release)
+        note(request.scope, actor=done.actor.name, token_id=done.actor.token_id, replayed=done.replayed)
+        headers = {REPLAYED: "true"} if done.replayed else {}
+        return Response(done.body, done.status, headers, "application/json")
+
+    def _hold(self, digest: str, key: str | None) -> Callable[[], None]:
+        if key is None:
+            return lambda: None
+        held = self._desk.keys.take(digest, key)
+        return lambda: self._desk.keys.give_back(held)
+
+
+def do(desk: Desk, asked: Asked) -> Done:
+    """Do what was asked, on a thread of the pool. Raises whatever speaks against it."""
+    now_ms = desk.clock()
+    actor = authenticate(desk.engine, asked.token, now_ms)
+    operation = asked.operation
+    actor.require(operation.scope)
+    body = None if operation.body is None else decode_body(asked.body, operation.body)
+    key = _key(actor, asked)
+
+    def work(connection: Connection) -> Done:
+        call = Call(connection, actor, asked.path, asked.query, body, desk.make_id, now_ms)
+        return _once(call, operation, key)
+
+    if not operation.changes:
+        with reading(desk.engine) as connection:
+            return work(connection)
+    done = in_transaction(desk.engine, work)
+    if done.to_send is not None:
+        _hint(desk, done.to_send)
+    return done
+
+
+def _key(actor: Actor, asked: Asked) -> Key | None:
+    if asked.key is None or actor.token_id is None:
+        return None
+    same = same_request(asked.operation.method, asked.raw_path, asked.body)
+    return Key(actor.token_id, asked.key, hashlib.sha256(same).hexdigest())
+
+
+def _once(call: Call, operation: Operation, key: Key | None) -> Done:
+    if key is not None:
+        kept = idempotency_rows.claim(call.connection, key, call.make_id(), call.now_ms)
+        if kept is not None:
+            return Done(call.actor, kept.status, kept.body.encode(), replayed=True)
+    answer: Answer = operation.run(call)
+    body = msgspec.json.encode(answer.content)
+    if key is not None:
+        idempotency_rows.keep(call.connection, key, Kept(answer.status, body.decode()))
+    return Done(call.actor, answer.status, body, to_send=answer.to_send)
+
+
+def _hint(desk: Desk, request_id: int) -> None:
+    try:
+        desk.send_soon(request_id)
+    except (redis.RedisError, OSError) as error:
+        # The row says that it is due: the scheduler finds it within seconds.
+        get_logger().warning("api.hint_lost", payout_id=request_id, error_class=type(error).__name__)
