@@ -91,6 +91,7 @@ class Control:
             ("POST", "/payouts/{id}/fail", self.fail),
             ("POST", "/payouts/{id}/return", self.return_),
             ("POST", "/payouts/{id}/reverse", self.reverse),
+            ("GET", "/events/{id}/deliveries", self.deliveries),
             ("GET", "/faults", self.faults),
             ("PUT", "/faults", self.set_faults),
             ("GET", "/settings", self.settings),
@@ -195,6 +196,10 @@ class Control:
         if payout["original_payout"]:
             raise ControlError("it is a reversal itself")
         return lives.reverse(self._world, payout, {}, None)
+
+    async def deliveries(self, request: Request) -> object:
+        """Of one event: each endpoint with what became of it, the attempts and the last answer's status."""
+        return {"deliveries": self._deliveries.of(request.path_params["id"])}
 
     async def faults(self, _: Request) -> object:
         return self._world.faults

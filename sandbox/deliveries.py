@@ -173,7 +173,7 @@ class Deliveries:
             return await self._poster.post(
                 endpoint["url"], headers, body, self._world.settings.delivery_timeout_s
             )
-        except (OSError, TimeoutError):
+        except (OSError, ValueError):  # of ValueError: an address that can't be one
             return None
 
     def _lost(self, delivery: Delivery) -> bool:

@@ -22,30 +22,39 @@ _EXPANDABLE = {
 }
 
 
-def expanded(world: World, answer: Json, paths: list[str]) -> Json:
+_KNOWN = {"data", *(name for names in _EXPANDABLE.values() for name in names)}
+
+
+def check(paths: list[str]) -> list[str]:
+    """400 for what can't be expanded in any object: said before a call does its work."""
     for path in paths:
         parts = path.split(".")
         if len(parts) > MAX_DEPTH:
-            raise bad_parameter(
-                "expand", f"You cannot expand more than {MAX_DEPTH} levels of a property ({path})."
-            )
-        answer = _expand(world, answer, parts, path)
+            raise bad_parameter("expand", f"You cannot expand more than {MAX_DEPTH} levels ({path}).")
+        if not _KNOWN.issuperset(parts):
+            raise bad_parameter("expand", f"This property cannot be expanded ({path}).")
+    return paths
+
+
+def expanded(world: World, answer: Json, paths: list[str]) -> Json:
+    """The answer with its ids replaced; a path that this object does not have changes nothing."""
+    for path in paths:
+        answer = _expand(world, answer, path.split("."))
     return answer
 
 
-def _expand(world: World, thing: Json, parts: list[str], path: str) -> Json:
+def _expand(world: World, thing: Json, parts: list[str]) -> Json:
     name, *rest = parts
     value = thing.get(name)
     if isinstance(value, list):  # `data` of a list
-        return {**thing, name: [_expand(world, each, rest, path) if rest else each for each in value]}
+        return {**thing, name: [_expand(world, each, rest) if rest else each for each in value]}
     if isinstance(value, dict):
-        return {**thing, name: _expand(world, value, rest, path)} if rest else thing
-    if name not in _EXPANDABLE.get(thing.get("object", ""), ()):
-        raise bad_parameter("expand", f"This property cannot be expanded ({path}).")
-    found = _find(world, value) if isinstance(value, str) else None
+        return {**thing, name: _expand(world, value, rest)} if rest else thing
+    expandable = name in _EXPANDABLE.get(thing.get("object", ""), ())
+    found = _find(world, value) if expandable and isinstance(value, str) else None
     if found is None:
         return thing
-    return {**thing, name: _expand(world, found, rest, path) if rest else found}
+    return {**thing, name: _expand(world, found, rest) if rest else found}
 
 
 def _find(world: World, id_: str) -> Json | None:

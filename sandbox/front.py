@@ -4,19 +4,17 @@ Faults strike here, before the work or after it, so that no handler knows of the
 """
 
 import asyncio
-import base64
-import binascii
-import hmac
 from dataclasses import dataclass
 
 import msgspec
 
 from sandbox import faults, form
 from sandbox.accounts import reachable
+from sandbox.auth import authenticate
 from sandbox.calls import Call, Operation
 from sandbox.endpoints import is_version
-from sandbox.errors import StripeError, bad_parameter, internal, no_key, rate_limited, unknown_key
-from sandbox.expand import expanded
+from sandbox.errors import StripeError, bad_parameter, internal, rate_limited
+from sandbox.expand import check, expanded
 from sandbox.faults import Plan, Planned
 from sandbox.idempotency import Keys, fingerprint
 from sandbox.limits import Limits
@@ -26,7 +24,6 @@ from sandbox.shared import Cause
 from sandbox.world import World
 
 MAX_BODY_BYTES = 1 << 20
-TEST_KEYS = ("sk_test_", "rk_test_")
 Struck = str | Planned | None
 """A fault of calls by its name, a planned refusal, or neither."""
 
@@ -99,14 +96,15 @@ class Front:
         return answered
 
     async def _answer(self, operation: Operation, asked: Asked, cause: Cause) -> Answered:
-        self._authenticate(asked.headers)
+        authenticate(asked.headers.get("authorization", ""), self._api_key)
         self._limits.admit()
         account = self._acting_account(asked.headers)
         if not is_version(asked.headers.get("stripe-version", API_VERSION)):
             raise bad_parameter("Stripe-Version", "Invalid Stripe API version.")
         if len(asked.text) > MAX_BODY_BYTES:
             raise StripeError(413, "The body is too large.")
-        call = Call(self._world, account, asked.path, Params(form.decode(asked.text)), cause)
+        given = form.decode(asked.text)
+        call = Call(self._world, account, asked.path, Params(given), cause)
         subject = operation.subject(call)
         struck = self._struck(operation, subject)
         if struck == "refuse_429":
@@ -114,7 +112,7 @@ class Front:
         if cause.idempotency_key is None:
             return await self._work(operation, call, subject, struck)
         key = cause.idempotency_key
-        print_ = fingerprint(f"{operation.name} {asked.path}", asked.text)
+        print_ = fingerprint(f"{operation.name} {asked.path}", given)
         known = self._keys.begin(account, key, print_, cause.request_id)
         if known is not None:
             replay = Answered(known.status, known.body.encode(), {})
@@ -169,7 +167,7 @@ class Front:
             await asyncio.sleep(world.faults.timeout_s)
         if struck == "error_before":
             raise internal(kept=call.cause.idempotency_key is not None)
-        paths = call.params.expand()
+        paths = check(call.params.expand())
         answer = operation.handler(call)
         if struck == "error_after":
             raise internal(kept=call.cause.idempotency_key is not None)
@@ -193,36 +191,12 @@ class Front:
         number = number or self._world.count("call", operation.name, subject)
         return faults.strike(self._world.faults, self._world.names, operation.name, subject, number)
 
-    def _authenticate(self, headers: dict[str, str]) -> None:
-        given = _api_key(headers.get("authorization", ""))
-        if not given:
-            raise no_key()
-        if self._api_key is None:
-            good = given.startswith(TEST_KEYS)
-        else:
-            good = hmac.compare_digest(given.encode(), self._api_key.encode())
-        if not good:
-            raise unknown_key(given)
-
     def _acting_account(self, headers: dict[str, str]) -> str:
         named = headers.get("stripe-account")
         if not named or named == self._world.platform:
             return self._world.platform
         account_id: str = reachable(self._world, named)["id"]
         return account_id
-
-
-def _api_key(authorization: str) -> str:
-    """Of a bearer token, or the user of basic auth."""
-    scheme, _, value = authorization.partition(" ")
-    if scheme.lower() == "bearer":
-        return value.strip()
-    if scheme.lower() != "basic":
-        return ""
-    try:
-        return base64.b64decode(value, validate=True).decode().partition(":")[0]
-    except (binascii.Error, UnicodeDecodeError):
-        return ""
 
 
 def _refusal(error: StripeError, request_id: str) -> Answered:

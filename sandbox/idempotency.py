@@ -9,6 +9,7 @@ from collections import deque
 import msgspec
 
 from sandbox.errors import bad_parameter, key_in_use, other_parameters
+from sandbox.shared import Json
 from sandbox.store import Store
 from sandbox.world import World
 
@@ -27,8 +28,10 @@ class Answer(msgspec.Struct):
     body: str = ""
 
 
-def fingerprint(route: str, parameters: str) -> str:
-    return hashlib.blake2b(f"{route}\n{parameters}".encode(), digest_size=16).hexdigest()
+def fingerprint(route: str, parameters: Json) -> str:
+    """The same for the same parameters, in whatever order they came."""
+    text = route.encode() + msgspec.json.encode(parameters, order="sorted")
+    return hashlib.blake2b(text, digest_size=16).hexdigest()
 
 
 class Keys:

@@ -411,6 +411,7 @@ def test_a_wrong_parameter_is_not_kept_with_its_key(client: StripeClient, partne
         ({"method": "pigeon"}, "method"),
         ({"amuont": 1}, "amuont"),
         ({"destination": "ba_other"}, "destination"),
+        ({"expand": ["amount"]}, "expand"),
     ],
 )
 def test_a_wrong_parameter_is_named(client: StripeClient, partner: str, params: Any, param: str) -> None:

@@ -124,6 +124,11 @@ class Sandbox:
         """Wait until no timer is left and no delivery under way; False where it took longer."""
         return bool(self.ask("POST", "/settle", {"within_s": within_s})["settled"])
 
+    def deliveries(self, event: str) -> list[Json]:
+        """endpoint_id, state (pending, taken, given_up), attempts and last_status, by endpoint."""
+        found: list[Json] = self.ask("GET", f"/events/{event}/deliveries")["deliveries"]
+        return found
+
     def books(self, key: str = "payout_id") -> Json:
         return self.ask("GET", f"/books?key={key}")
 

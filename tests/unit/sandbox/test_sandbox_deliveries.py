@@ -128,12 +128,27 @@ def test_a_redirect_is_no_success_and_after_three_days_it_is_given_up(
     listener.status = 302
     pay(sandbox, partner)
     sandbox.advance(1)
-    assert stored(sandbox, partner, "payout.created")["pending_webhooks"] == 1
+    event = stored(sandbox, partner, "payout.created")
+    assert event["pending_webhooks"] == 1
+    [delivery] = sandbox.deliveries(event["id"])
+    assert (delivery["state"], delivery["attempts"], delivery["last_status"]) == ("pending", 1, 302)
 
     sandbox.advance(4 * DAY_S)
 
     assert sandbox.stats()["deliveries"] == {"pending": 0, "taken": 0, "given_up": 1}
     assert stored(sandbox, partner, "payout.created")["pending_webhooks"] == 0
+
+
+def test_an_endpoint_that_is_nowhere_holds_nobody_up(sandbox: Sandbox, listener: Listener) -> None:
+    for url in ("http://127.0.0.1:1/", "http://127.0.0.1:99999/", "http://nowhere.invalid/"):
+        listen(sandbox, url, events=["transfer.created"])
+    listen(sandbox, listener.url, events=["transfer.created"])
+    pay(sandbox, sandbox.account())
+
+    sandbox.advance(0.5)
+
+    assert listener.types() == ["transfer.created"]
+    assert sandbox.stats()["deliveries"] == {"pending": 3, "taken": 1, "given_up": 0}
 
 
 def test_delivery_success_is_false_where_one_endpoint_has_not_taken_it(sandbox: Sandbox) -> None:
