@@ -22,10 +22,9 @@ class Notice:
     created_at_ms: int
 
     @property
-    def subjects(self) -> tuple[tuple[str, int], ...]:
+    def subjects(self) -> "Subjects":
         """What it is about. Notices that share a subject are delivered in the order of their ids."""
-        about = (("payout", self.payout_id), ("request", self.request_id))
-        return tuple((kind, row_id) for kind, row_id in about if row_id is not None)
+        return subjects_of(self.payout_id, self.request_id)
 
 
 class Channel(Protocol):
@@ -87,8 +86,14 @@ def channels_for(name: str, routes: Iterable[Route]) -> tuple[str, ...]:
 class Undelivered:
     """A notice that a channel has not taken yet. `next_ms`: when it may be over, as far as is known."""
 
-    notice: Notice
+    id: int
+    payout_id: int | None
+    request_id: int | None
     next_ms: int
+
+    @property
+    def subjects(self) -> "Subjects":
+        return subjects_of(self.payout_id, self.request_id)
 
 
 class Order:
@@ -101,29 +106,40 @@ class Order:
     def __init__(self) -> None:
         self._until_ms: dict[tuple[str, int], int] = {}
 
-    def hold(self, notice: Notice, until_ms: int) -> None:
-        """`notice` is not delivered, and will not be before `until_ms`."""
-        for subject in notice.subjects:
+    def hold(self, subjects: "Subjects", until_ms: int) -> None:
+        """A notice about these is not delivered, and will not be before `until_ms`."""
+        for subject in subjects:
             self._until_ms[subject] = max(until_ms, self._until_ms.get(subject, 0))
 
-    def held_until_ms(self, notice: Notice) -> int | None:
-        """Until when `notice` must wait at least; None where nothing holds it back."""
-        until = [self._until_ms[subject] for subject in notice.subjects if subject in self._until_ms]
+    def held_until_ms(self, subjects: "Subjects") -> int | None:
+        """Until when a notice about these must wait at least; None where nothing holds it back."""
+        until = [self._until_ms[subject] for subject in subjects if subject in self._until_ms]
         if not until:
             return None
-        self.hold(notice, max(until))
+        self.hold(subjects, max(until))
         return max(until)
 
 
 def held_back(claimed: Sequence[Notice], older: Iterable[Undelivered]) -> dict[int, int]:
     """Which of `claimed` must wait, by id, and until when, for those of `older` that are not among them."""
     mine = {notice.id for notice in claimed}
-    others = {other.notice.id: other for other in older if other.notice.id not in mine}
+    others = {other.id: other for other in older if other.id not in mine}
     order = Order()
     held: dict[int, int] = {}
-    for notice in sorted([*claimed, *(other.notice for other in others.values())], key=lambda n: n.id):
-        if notice.id in others:
-            order.hold(notice, others[notice.id].next_ms)
-        elif (until_ms := order.held_until_ms(notice)) is not None:
-            held[notice.id] = until_ms
+    both: list[Notice | Undelivered] = [*claimed, *others.values()]
+    for each in sorted(both, key=lambda notice: notice.id):
+        if isinstance(each, Undelivered):
+            order.hold(each.subjects, each.next_ms)
+        elif (until_ms := order.held_until_ms(each.subjects)) is not None:
+            held[each.id] = until_ms
     return held
+
+
+Subjects = tuple[tuple[str, int], ...]
+"""The payout and the request that a notice is about, as (kind, row id)."""
+
+
+def subjects_of(payout_id: int | None, request_id: int | None) -> Subjects:
+    """What a notice is about, of the two."""
+    about = (("payout", payout_id), ("request", request_id))
+    return tuple((kind, row_id) for kind, row_id in about if row_id is not None)

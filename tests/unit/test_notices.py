@@ -7,6 +7,10 @@ from payouts.notices import Notice, Route, Undelivered, channels_for, held_back
 UNTIL_MS = 5_000
 
 
+def open_(notice: Notice) -> Undelivered:
+    return Undelivered(notice.id, notice.payout_id, notice.request_id, UNTIL_MS)
+
+
 def about(row_id: int, payout_id: int | None = None, request_id: int | None = None) -> Notice:
     return Notice(row_id, "acct_1", "payout.created", payout_id, request_id, "{}", 0)
 
@@ -25,25 +29,25 @@ def test_a_notice_goes_to_each_channel_that_takes_its_name_once(name: str, chann
 
 
 def test_a_notice_waits_for_an_older_one_of_its_payout() -> None:
-    older = [Undelivered(about(1, payout_id=7), UNTIL_MS)]
+    older = [open_(about(1, payout_id=7))]
     assert held_back([about(2, payout_id=7), about(3, payout_id=8)], older) == {2: UNTIL_MS}
 
 
 def test_a_notice_does_not_wait_for_a_newer_one_or_for_one_of_the_same_set() -> None:
     claimed = [about(2, payout_id=7), about(3, payout_id=7)]
-    older = [Undelivered(notice, UNTIL_MS) for notice in (*claimed, about(4, payout_id=7))]
+    older = [open_(notice) for notice in (*claimed, about(4, payout_id=7))]
     assert held_back(claimed, older) == {}
 
 
 def test_what_waits_holds_back_those_of_its_request_too() -> None:
-    older = [Undelivered(about(1, payout_id=7), UNTIL_MS)]
+    older = [open_(about(1, payout_id=7))]
     claimed = [about(4, request_id=9), about(2, payout_id=7, request_id=9)]
     assert held_back(claimed, older) == {2: UNTIL_MS, 4: UNTIL_MS}
 
 
 def test_a_payout_and_a_request_of_the_same_number_have_nothing_to_do_with_each_other() -> None:
-    assert held_back([about(2, request_id=7)], [Undelivered(about(1, payout_id=7), UNTIL_MS)]) == {}
+    assert held_back([about(2, request_id=7)], [open_(about(1, payout_id=7))]) == {}
 
 
 def test_what_is_about_no_payout_waits_for_nothing() -> None:
-    assert held_back([about(2)], [Undelivered(about(1), UNTIL_MS)]) == {}
+    assert held_back([about(2)], [open_(about(1))]) == {}
