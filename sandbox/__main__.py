@@ -17,14 +17,14 @@ Shape = TypeVar("Shape")
 
 
 def main(arguments: list[str] | None = None) -> None:
-    flags = _flags().parse_args(arguments)
+    given = flags().parse_args(arguments)
     options = Options(
-        seed=flags.seed,
-        file=flags.file,
-        pace=flags.pace,
-        api_key=flags.api_key,
-        settings=_read(flags.settings, Settings),
-        faults=_read(flags.faults, Faults),
+        seed=given.seed,
+        file=given.file,
+        pace=given.pace,
+        api_key=given.api_key,
+        settings=_read(given.settings, Settings),
+        faults=_read(given.faults, Faults),
     )
 
     def announce(address: str) -> None:
@@ -33,7 +33,7 @@ def main(arguments: list[str] | None = None) -> None:
         sys.stdout.flush()
 
     try:
-        server = Server(options, flags.host, flags.port, announce)
+        server = Server(options, given.host, given.port, announce)
     except (OSError, OtherSeedError) as error:
         sys.exit(f"sandbox: {error}")
     server.serve_here()
@@ -43,7 +43,7 @@ def _read(path: Path | None, shape: type[Shape]) -> Shape:
     return msgspec.json.decode(path.read_bytes() if path else b"{}", type=shape)
 
 
-def _flags() -> argparse.ArgumentParser:
+def flags() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m sandbox", description="A Stripe to try the service on.")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0, help="0: any free one, which is told when it listens")

@@ -145,6 +145,10 @@ class Sandbox:
         found: Json = answer.json()
         return found
 
+    def status(self, method: str, path: str) -> int:
+        """The status of a call of its own API, whatever it is."""
+        return self._http.request(method, path, json={}).status_code
+
     def close(self) -> None:
         self._http.close()
 
