@@ -76,6 +76,15 @@ def find(connection: Connection, key: str) -> Found:
     return found
 
 
+def at_one_moment(connection: Connection) -> None:
+    """Whatever `connection` reads from here on is of one moment; before its first statement.
+
+    Otherwise a worker that commits between two lists would leave effects without causes in a history.
+    """
+    if connection.dialect.name != "sqlite":  # which reads so by itself
+        connection.execution_options(isolation_level="REPEATABLE READ")
+
+
 def read_rows(connection: Connection, found: Found) -> Rows:
     """All that is kept about what was found, as it is now."""
     return _Reading(connection).rows(found)

@@ -14,6 +14,8 @@ from payouts.history import Entry, Rows
 from payouts.holding import hold_request, place, release_by_id, release_request
 from payouts.holds import EVERYTHING, HoldKind, HoldScope
 from payouts.storage import history_queries
+from payouts.storage.history_queries import at_one_moment, find, read_rows
+from payouts.storage.queries import reading
 from payouts.waiting import wait_of
 from tests.support.lives import event_body, payout_object
 from tests.support.story import ANNA, BEN, Story
@@ -337,3 +339,14 @@ def test_reading_a_history_takes_no_lock(story: Story) -> None:
         rows = story.rows(request_id)
     assert rows.request is not None
     assert rows.request.tries == 0
+
+
+def test_a_history_is_of_one_moment_whatever_happens_while_it_is_read(story: Story) -> None:
+    request_id = story.ask()
+    with reading(story.engine) as connection:
+        at_one_moment(connection)
+        found = find(connection, f"pay_{request_id}")
+        story.send(request_id)
+        rows = read_rows(connection, found)
+    assert state(rows) == ("queued", [], [])
+    assert state(story.rows(request_id))[0] == "sent"
