@@ -1,4 +1,4 @@
-"""The page on the sandbox names every fault and setting; its command and its calls are those that there are."""
+"""The page on the sandbox names every fault and setting, and the calls and the command that there are."""
 
 import re
 import shlex
