@@ -9,10 +9,13 @@ import typer
 from console import (
     audit,
     brakes,
+    crediting,
     database,
     deliver,
     events,
+    ledger,
     notices,
+    partners,
     payout_commands,
     people,
     request_commands,
@@ -39,6 +42,10 @@ app.add_typer(events.app, name="event")
 app.add_typer(notices.app, name="notice")
 app.add_typer(payout_commands.app, name="payout")
 payout_commands.app.add_typer(request_commands.app)
+app.add_typer(partners.app, name="partner")
+app.add_typer(ledger.app, name="ledger")
+app.command("credit")(crediting.credit)
+app.command("debit")(crediting.debit)
 app.add_typer(schedules.app, name="schedule")
 app.add_typer(brakes.holds, name="hold")
 app.add_typer(brakes.limits, name="limit")

@@ -58,7 +58,7 @@ def _readable_item(name: str, item: Any) -> tuple[str, Any]:
         return name.removesuffix("_ms"), iso(item)
     if name.endswith("_s") and (item is None or isinstance(item, int)):
         return name.removesuffix("_s"), iso(None if item is None else item * 1000)
-    if item is not None and (name == "id" or name in ("inbox_id", "payout_id")):
+    if isinstance(item, int) and (name == "id" or name.endswith("_id")):
         return name, str(item)
     return name, readable(item)
 
