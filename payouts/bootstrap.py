@@ -20,6 +20,8 @@ from payouts.gateway import NoGateway, StripeGateway
 from payouts.ids import IdMaker
 from payouts.notices import Channel, Route
 from payouts.readiness import HOUR_MS, GateRules
+from payouts.reconciling import Reconciler
+from payouts.rounds import Rounds
 from payouts.sdk_gateway import Kind, Pace, SdkGateway, at_once
 from payouts.sending import Sender
 from payouts.settings import Settings
@@ -86,9 +88,24 @@ def open_worker(settings: Settings, client: redis.Redis, clock: Clock = now_ms) 
     make_id = IdMaker(clock)
     gateway = open_gateway(settings, shared_pace(settings, client))
     applier = Applier(engine, Rules(make_id, clock, worker, settings.event_max_attempts))
-    doubt_ms = int(settings.doubt_minutes * 60_000)
-    rules = SendingRules(make_id, clock, worker, gate_rules(settings), settings.shadow_mode, doubt_ms)
+    rules = SendingRules(
+        *(make_id, clock, worker, gate_rules(settings)),
+        shadow=settings.shadow_mode,
+        lease_ms=int(settings.send_lease_s * 1000),
+        doubt_ms=int(settings.doubt_minutes * 60_000),
+    )
     return WorkerParts(engine, applier, Sender(engine, gateway, rules), gateway)
+
+
+def open_reconciler(parts: WorkerParts, clock: Clock = now_ms) -> Reconciler:
+    """What compares with Stripe."""
+    return Reconciler(parts.engine, parts.gateway, IdMaker(clock), clock)
+
+
+def open_rounds(settings: Settings, engine: Engine, clock: Clock = now_ms) -> Rounds:
+    """The rounds in which accounts are compared."""
+    every_ms = round(settings.reconcile_interval_s * 1000)
+    return Rounds(engine, IdMaker(clock), clock, every_ms, settings.reconcile_reads_most)
 
 
 def open_channels(settings: Settings) -> dict[str, Channel]:

@@ -38,6 +38,8 @@ OURS_AT_ONCE = 500
 OPEN_AT_ONCE = 20
 FORGET_AT_ONCE = 2_000
 
+_LISTS = (Stage.TRANSFERS, Stage.PAYOUTS)
+"""Stages that ask Stripe at every step; the others ask where they have to."""
 _MORE = ""
 """The position of a stage that is not over and needs none to go on."""
 
@@ -72,8 +74,11 @@ class Reconciler:
         if progress is None:
             return True
         try:
-            while progress.stage != Stage.DONE and not budget.is_spent:
-                progress = self._advance(progress, self._stages[progress.stage](progress, budget))
+            while progress.stage != Stage.DONE and not (budget.is_spent and progress.stage in _LISTS):
+                position = self._stages[progress.stage](progress, budget)
+                progress = self._advance(progress, position)
+                if budget.is_spent and position is not None:
+                    break
         except GatewayError as error:
             if error.transient or error.blocked:
                 raise
@@ -177,6 +182,8 @@ class Reconciler:
         before = self._books(account)
         if not before[0]:
             return None
+        if budget.is_spent:
+            return _MORE
         budget.take()
         theirs = self._gateway.balance(stripe_account(account))
         weighed = weigh(account, [before, self._books(account)], theirs)

@@ -38,6 +38,8 @@ class Settings(BaseSettings):
     """Of these, how many may create a payout."""
     stripe_timeout_s: float = Field(default=20.0, gt=0, le=60)
     """How long an answer of Stripe's is waited for. What came of a call without one is found out later."""
+    send_lease_s: float = Field(default=60.0, gt=0)
+    """How long a payout waits for a worker that died over it. Longer than a call with its time limits."""
     doubt_minutes: float = Field(default=15.0, gt=0)
     """How long an object is looked for that may have been made, before a person is asked to decide."""
     shadow_mode: bool = False
@@ -78,6 +80,11 @@ class Settings(BaseSettings):
     sweep_interval_s: float = Field(default=2.0, gt=0)
     sweep_grace_s: float = Field(default=10.0, gt=0)
     sweep_max_queued: int = Field(default=200, ge=1)
+
+    reconcile_interval_s: float = Field(default=3600.0, gt=0)
+    """How often a round of comparing with Stripe begins."""
+    reconcile_reads_most: int = Field(default=2_000, ge=2)
+    """Answers that one round may ask of Stripe; where that is not enough, the next round goes on."""
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "console"] = "json"

@@ -6,7 +6,15 @@ from collections.abc import Callable
 from dramatiq import Worker, set_broker
 from dramatiq.middleware import Retries
 
-from payouts.bootstrap import open_channels, open_engine, open_redis, open_teller, open_worker
+from payouts.bootstrap import (
+    open_channels,
+    open_engine,
+    open_reconciler,
+    open_redis,
+    open_rounds,
+    open_teller,
+    open_worker,
+)
 from payouts.clock import now_ms
 from payouts.gate import forget_outflow
 from payouts.ids import IdMaker
@@ -20,6 +28,7 @@ from workers.actors import Actors
 from workers.broker import WakingRedisBroker
 from workers.messages import Messages
 from workers.notify import NoticeSweeper, Notifier
+from workers.reconcile import STEP_EVERY_S, Reconciling, RoundStarter
 from workers.schedule import Job, run_jobs
 from workers.sweep import PartnerSweeper, RequestSweeper, Sweeper
 
@@ -37,6 +46,9 @@ def run_worker(settings: Settings) -> None:
     channels = open_channels(settings)
     notifier = Notifier(open_teller(settings, parts.engine, channels), messages)
 
+    rounds = open_rounds(settings, parts.engine)
+    reconciling = Reconciling(open_reconciler(parts), rounds, messages)
+
     def pool(declare: Callable[[WakingRedisBroker], None], threads: int) -> Worker:
         broker = WakingRedisBroker(client, settings.queue_namespace, middleware=[Retries()])
         set_broker(broker)
@@ -48,6 +60,7 @@ def run_worker(settings: Settings) -> None:
         pool(actors.declare_events, settings.worker_threads),
         pool(actors.declare_payouts, settings.sender_threads),
         pool(notifier.declare, len(channels) + 1),
+        pool(reconciling.declare, 1),
     ]
     stop = StopSignal()
     for each in pools:
@@ -79,6 +92,8 @@ def run_scheduler(settings: Settings) -> None:
     channels = tuple(open_channels(settings))
     notices = NoticeSweeper(engine, messages, now_ms, channels, settings.notice_keep_days)
 
+    starter = RoundStarter(open_rounds(settings, engine), messages)
+
     def drain() -> None:
         spill.drain(engine, make_id, messages.apply)
 
@@ -92,6 +107,7 @@ def run_scheduler(settings: Settings) -> None:
             Job("partners", settings.sweep_interval_s, PartnerSweeper(engine, messages).sweep),
             Job("schedule", settings.sweep_interval_s, schedules.step),
             Job("notices", settings.sweep_interval_s, notices.sweep),
+            Job("reconcile", STEP_EVERY_S, starter.sweep),
             Job("prune notices", PRUNE_EVERY_S, notices.prune),
             Job("prune", PRUNE_EVERY_S, lambda: forget_outflow(engine, now_ms())),
         ],

@@ -16,6 +16,7 @@ LOOKUPS_QUEUE = "lookups"
 """Apart from `events`, so that what waits for Stripe is never in line before what needs no answer."""
 PAYOUTS_QUEUE = "payouts"
 NOTIFY_QUEUE = "notify"
+MAINTENANCE_QUEUE = "maintenance"
 
 APPLY = "apply_events"
 APPLY_ALONE = "apply_event_alone"
@@ -23,6 +24,7 @@ RESOLVE = "resolve_event"
 SEND = "send_payout"
 REFRESH = "refresh_partner"
 DELIVER_NOTICES = "deliver_notices"
+RECONCILE = "reconcile_account"
 
 
 class Messages:
@@ -63,6 +65,10 @@ class Messages:
         """Ask for the notices that are due to be delivered, unless a message that waits asks for it."""
         if not self.waiting(NOTIFY_QUEUE):
             self._send(NOTIFY_QUEUE, DELIVER_NOTICES)
+
+    def reconcile_account(self, account: str) -> None:
+        """Ask for an account to be compared with Stripe a step further."""
+        self._send(MAINTENANCE_QUEUE, RECONCILE, account)
 
     def waiting(self, queue: str) -> int:
         """How many messages of `queue` no worker has fetched yet."""
