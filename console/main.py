@@ -18,6 +18,7 @@ from console import (
     partners,
     payout_commands,
     people,
+    reconcile,
     request_commands,
     schedules,
     up,
@@ -55,6 +56,7 @@ app.command("resume")(brakes.resume)
 app.add_typer(people.people, name="people")
 app.add_typer(people.tokens, name="token")
 app.add_typer(audit.app, name="audit")
+app.add_typer(reconcile.app, name="reconcile")
 app.add_typer(database.app, name="db")
 app.command("deliver")(deliver.deliver)
 
