@@ -6,6 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from payouts.budget import Budget
+from payouts.gateway import StripeGateway
 from payouts.ids import IdMaker
 from payouts.ledger import LedgerKind
 from payouts.reconciling import Reconciler
@@ -26,15 +27,15 @@ class Bench(Payer):
     even_balances = True
     """Stripe holds what our books say, until a test says otherwise."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, gateway: StripeGateway | None = None) -> None:
         engine = build_engine(url, timeout_s=10, pool_size=10)
         migrate.upgrade(engine)
         self.stripe = SmallStripe()
-        super().__init__(engine, self.stripe)
+        super().__init__(engine, gateway or self.stripe)
         self.make_id = IdMaker(self.clock)  # ids tell the time: of the test's clock
         self.rules = dataclasses.replace(self.rules, make_id=self.make_id)
-        self.sender = Sender(engine, self.stripe, self.rules)
-        self.reconciler = Reconciler(engine, self.stripe, self.make_id, self.clock)
+        self.sender = Sender(engine, self.gateway, self.rules)
+        self.reconciler = Reconciler(engine, self.gateway, self.make_id, self.clock)
         self.budget = Budget(PLENTY)
 
     def pass_(self, **spans: float) -> None:
