@@ -52,7 +52,7 @@ def run(
 
     if payout is not None and since is not None:
         raise RefusedError("bad_options", "--payout asks for one payout as it is now: leave --since out")
-    settings, make_id = settings_of(data), IdMaker()
+    settings, make_id, began_at_ms = settings_of(data), IdMaker(), now_ms()
     budget = Budget(reads or settings.reconcile_reads_most)
     since_s = None if since is None else parse_time(since) // 1000
     with acting(data, Scope.OPERATE, as_name) as (engine, actor):
@@ -73,6 +73,7 @@ def run(
             all_done = True
         else:
             all_done = _compare(engine, reconciler, budget, account, since_s)
+        _print_healed(engine, began_at_ms)
         count = _print_open(engine, account)
     if not all_done:
         out().print(f"not done: Stripe was asked {budget.used} times; run it again to go on")
@@ -152,6 +153,16 @@ def _progress(total: int) -> Iterator["Callable[[str], None]"]:
     with Progress(*columns, console=err(), transient=True) as progress:
         task = progress.add_task("comparing", total=total)
         yield lambda account: progress.update(task, advance=1, description=account)
+
+
+def _print_healed(engine: "Engine", since_ms: int) -> None:
+    from payouts.storage.difference_rows import healed_since
+    from payouts.storage.queries import reading
+
+    with reading(engine) as connection:
+        count = healed_since(connection, since_ms)
+    if count:
+        out().print(f"{count} healed or gone: payouts reconcile list")
 
 
 def _print_open(engine: "Engine", account: str | None) -> int:

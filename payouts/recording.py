@@ -12,7 +12,6 @@ from payouts.difference import DifferenceKind, Finding
 from payouts.event import PayoutObject
 from payouts.healing import FoundTransfer, settle_payouts, settle_transfers
 from payouts.ids import IdMaker
-from payouts.logs import get_logger
 from payouts.storage import difference_rows, progress_rows
 from payouts.storage.engine import is_unavailable
 from payouts.storage.unit import in_transaction
@@ -80,10 +79,7 @@ class Recorder:
             if len(heals) > 1:
                 return [finding for heal in heals for finding in self._heal(account, [heal])]
             finding = heals[0].finding
-            get_logger().warning("difference.stays", subject=finding.subject, error=str(error)[:300])
             return [dataclasses.replace(finding, text=f"{finding.text}. Not healed: {error}"[:1000])]
-        for heal in heals:
-            get_logger().info("difference.healed", kind=heal.finding.kind, subject=heal.finding.subject)
         return []
 
     def _settle(self, connection: Connection, account: str, heals: Sequence[Heal]) -> None:

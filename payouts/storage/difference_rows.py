@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, select
+from sqlalchemy import ColumnElement, Connection, func, select
 
 from payouts.difference import Difference, DifferenceKind, Finding
 from payouts.errors import RowIdTakenError
@@ -124,6 +124,12 @@ def difference_list(
     if only_open:
         query = query.where(differences.c.healed_at_ms.is_(None))
     return page(connection, query, differences, filters, limit)
+
+
+def healed_since(connection: Connection, at_ms: int) -> int:
+    """How many differences were healed, or found to be gone, at or after `at_ms`."""
+    query = select(func.count()).select_from(differences).where(differences.c.healed_at_ms >= at_ms)
+    return connection.scalar(query) or 0
 
 
 def _lock_open(connection: Connection, keys: Collection[tuple[str, str]]) -> list[Difference]:
