@@ -24,8 +24,6 @@ from payouts.storage.payout_rows import lock_payouts
 from payouts.storage.request_rows import PARTNER_BUSY, busy_requests, next_queued, partner_ids_of
 from payouts.turns import Job, Step, Turn
 
-LEASE_MS = 90_000
-"""How long a turn is one worker's own: longer than a call with all its time limits."""
 BUSY_MS = 5_000
 RECHECK_MS = 300_000
 """How soon a request is looked at again that something stops, if nothing says so earlier."""
@@ -43,6 +41,9 @@ class SendingRules:
     gate: GateRules
     shadow: bool = False
     """Decide and post, but call nothing."""
+    lease_ms: int = 60_000
+    """How long a turn is one worker's own: longer than a call with all its time limits. Where it is not, two
+    may send the same call with the same key, and Stripe does it once."""
     doubt_ms: int = 900_000
     """How long an object that may have been made is looked for, once the same key can say nothing more."""
 
@@ -57,6 +58,8 @@ class Desk:
         self.books = Books(connection, rules.make_id, self.now_ms)
         self.partners: dict[int, Partner] = {}
         self.busy: dict[int, set[int]] = {}
+        self.checked: set[int] = set()
+        """Requests that were shown to the gate."""
         self.sent: list[PayoutRequest] = []
 
     def run(self, jobs: Sequence[Job]) -> list[Step]:
@@ -92,13 +95,27 @@ class Desk:
         for request in self.books.requests.values():  # as they are now, in this transaction
             held = self.busy.setdefault(request.partner_id, set())
             (held.add if request.status in BUSY_STATUSES else held.discard)(request.id)
-        # What is being taken back only comes in: nothing stops it.
-        outgoing = [r for r in ready if r.status != RequestStatus.REVERSING]
+        outgoing = self._outgoing(ready)
+        self.checked = {request.id for request in outgoing}
         stops = gate.stops(
             self.connection, outgoing, self.partners, self.rules.gate, self.now_ms, self.rules.make_id
         )
         turns = {request.id: self._turn(request, stops.get(request.id)) for request in ready}
         return {request_id: turn for request_id, turn in turns.items() if turn is not None}
+
+    def _outgoing(self, ready: Sequence[PayoutRequest]) -> list[PayoutRequest]:
+        """Those that would really go out now: limits on velocity must count no others."""
+        starting: set[int] = set()
+        outgoing = []
+        for request in ready:
+            if request.status == RequestStatus.REVERSING:
+                continue  # what is being taken back only comes in: nothing stops it
+            if request.status == RequestStatus.QUEUED:
+                if request.partner_id in starting or self.busy[request.partner_id] - {request.id}:
+                    continue
+                starting.add(request.partner_id)
+            outgoing.append(request)
+        return outgoing
 
     def _is_due(self, request: PayoutRequest) -> bool:
         # What only waits for its turn is looked at whenever somebody comes by: the turn may be here.
@@ -107,7 +124,7 @@ class Desk:
 
     def _turn(self, request: PayoutRequest, stop: Stop | None) -> Turn | None:
         partner = self.partners[request.partner_id]
-        if request.status == RequestStatus.QUEUED and self.busy[partner.id] - {request.id}:
+        if request.status == RequestStatus.QUEUED and request.id not in self.checked:
             text = "another payout of the partner is being sent"
             self._blocked(request, Stop(PARTNER_BUSY, text, self.now_ms + BUSY_MS))
             return None
@@ -128,7 +145,6 @@ class Desk:
         if request.status == RequestStatus.QUEUED and (self.rules.shadow or request.shadow):
             self._shadowed(request)
             return None
-        self.busy[partner.id].add(request.id)
         if isinstance(step, NewAttempt):
             return self._new_attempt(request, partner, step, legs)
         attempt = step.attempt
@@ -227,7 +243,11 @@ class Desk:
     def _leased(self, request: PayoutRequest, leg: Leg, attempt: Attempt, *, look_up: bool) -> Turn:
         lease = str(self.rules.make_id())
         self.books.change_request(
-            request, lease=lease, lease_until_ms=self.now_ms + LEASE_MS, blocked=None, blocked_text=None
+            request,
+            lease=lease,
+            lease_until_ms=self.now_ms + self.rules.lease_ms,
+            blocked=None,
+            blocked_text=None,
         )
         transfer = last_leg(self.books.legs_of(request), LegKind.TRANSFER)
         return Turn(request.id, leg, attempt, look_up, lease, transfer.stripe_id if transfer else None)

@@ -94,6 +94,8 @@ class Actors:
                 self._messages.apply_later(inbox_id, delay_ms)
             for request_id in result.requests:
                 self._messages.send_payout(request_id)
+            if result.notices:
+                self._messages.deliver_notices()
         except Exception as error:  # noqa: BLE001 - all is committed; the rows say when they are due
             self._log.warning("hint.lost", error=str(error)[:300], next="the sweeper sends them")
 
