@@ -13,6 +13,7 @@ from console import (
     database,
     deliver,
     events,
+    importing,
     ledger,
     notices,
     partners,
@@ -47,6 +48,7 @@ app.add_typer(partners.app, name="partner")
 app.add_typer(ledger.app, name="ledger")
 app.command("credit")(crediting.credit)
 app.command("debit")(crediting.debit)
+app.add_typer(importing.app, name="import")
 app.add_typer(schedules.app, name="schedule")
 app.add_typer(brakes.holds, name="hold")
 app.add_typer(brakes.limits, name="limit")

@@ -142,3 +142,21 @@ def test_who_may_only_look_changes_nothing(office: Office) -> None:
         ("ledger", "close", "2026-01"),
     ):
         assert "vera may not do this" in office.refused(*words, token=viewer)
+
+
+def test_files_are_imported_with_a_report_of_what_was_not_taken(office: Office) -> None:
+    partners, sales = office.folder / "partners.csv", office.folder / "sales.csv"
+    partners.write_text("reference,account,name,email,currency\nnord,acct_N,Nord,n@example.com,eur\n")
+    sales.write_text("partner,amount,currency,reference\nnord,10.00,eur,s-1\nsud,1.00,eur,s-2\n")
+    assert office.ok("import", "partners", str(partners)) == "1 new, 0 known before, 0 rejected"
+
+    tried = office.command("import", "credits", str(sales), "--dry-run")
+    assert (tried.returncode, "this was a dry run" in tried.stdout) == (1, True)
+    assert office.rows("ledger", "balance", "nord") == []
+
+    done = office.command("import", "credits", str(sales))
+    assert done.returncode == 1
+    assert "line 3, partner: there is no partner 'sud'" in done.stdout
+    assert "1 new, 0 known before, 1 rejected" in done.stdout
+    again = office.command("import", "credits", str(sales), "--json").stdout.splitlines()
+    assert json.loads(again[-1]) == {"new": 0, "known": 1, "rejected": 1, "dry_run": False}
