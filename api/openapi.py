@@ -115,17 +115,11 @@ def _parameters(operation: Operation) -> Iterable[Mapping[str, Any]]:
         yield {"name": name, "in": "path", "required": True, "description": what, "schema": schema}
     if operation.query is not None:
         for name, schema in _components_of(operation.query)[operation.query.__name__]["properties"].items():
-            yield {"name": name, "in": "query", "schema": _given(schema)}
+            yield {"name": name, "in": "query", "schema": schema}
     if operation.keyed:
         schema = {"type": "string", "minLength": 1, "maxLength": KEY_CHARS, "pattern": "^[!-~]+$"}
         what = "your own name for this one request: sent again, it gets the first answer"
         yield {"name": HEADER, "in": "header", "required": True, "description": what, "schema": schema}
-
-
-def _given(schema: Mapping[str, Any]) -> Mapping[str, Any]:
-    # A parameter is left out or has a value: it is never null.
-    given = [part for part in schema.get("anyOf", ()) if part != {"type": "null"}]
-    return given[0] if given else schema
 
 
 def _schema(of: Any) -> dict[str, Any]:

@@ -3,14 +3,17 @@
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
+
 from api import schemas
 
+LARGEST_ID = 2**63 - 1
 Rows = Sequence[dict[str, Any]]
 
 
 def before_id(query: schemas.PageQuery) -> int | None:
     """The row id that the part wanted lies before; None: it is the first part."""
-    return None if query.before is None else int(query.before)
+    return None if query.before is msgspec.UNSET else min(int(query.before), LARGEST_ID)
 
 
 def cut(rows: Rows, limit: int) -> tuple[Rows, dict[str, Any]]:

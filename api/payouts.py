@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from msgspec import UNSET
 from sqlalchemy import Connection
 
 from api import schemas
@@ -50,9 +51,9 @@ def listed(call: Call) -> Answer:
     """Payouts, of one partner or in one state where that is asked for, in pages."""
     query: schemas.PayoutQuery = call.query
     equal: dict[str, str | int] = {}
-    if query.partner is not None:
+    if query.partner is not UNSET:
         equal["partner_id"] = named(call.connection, query.partner).id
-    if query.status is not None:
+    if query.status is not UNSET:
         equal["status"] = query.status
     found = request_list(call.connection, Filters(equal, before_id=before_id(query)), query.limit + 1)
     rows, more = cut(found, query.limit)

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from payouts.money import AMOUNT_BELOW_MINOR
 from payouts.partner import PartnerState
@@ -22,7 +22,7 @@ Reference = Annotated[str, Meta(min_length=1, max_length=128, description="your 
 When = Annotated[datetime, Meta(tz=True)]
 Limit = Annotated[int, Meta(ge=1, le=PAGE_MOST)]
 Before = Annotated[
-    str, Meta(pattern="^[0-9]{1,18}$", description="the `next` of the page before, for the one after")
+    str, Meta(pattern="^[0-9]{1,19}$", description="the `next` of the page before, for the one after")
 ]
 
 
@@ -36,7 +36,7 @@ class NewPartner(Body):
     reference: Reference
     account: Annotated[str, Meta(pattern="^acct_[A-Za-z0-9]{1,59}$", description="its Stripe account")]
     name: Annotated[str, Meta(min_length=1, max_length=255)]
-    email: Annotated[str, Meta(min_length=3, max_length=320)]
+    email: Annotated[str, Meta(max_length=320, pattern=r"^\s*[^@\s]+@[^@\s]+\.[^@\s]+\s*$")]
     currency: Currency
 
 
@@ -73,17 +73,17 @@ class Cancelation(Body):
 
 
 class PageQuery(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """Which part of a list."""
+    """Which part of a list. What is left out is UNSET, not None: `null` in an address is a word like any."""
 
     limit: Limit = PAGE_DEFAULT
-    before: Before | None = None
+    before: Before | UnsetType = UNSET
 
 
 class PayoutQuery(PageQuery):
     """Which payouts."""
 
-    partner: Annotated[str, Meta(description="its reference or acct_…")] | None = None
-    status: RequestStatus | None = None
+    partner: Annotated[str, Meta(description="its reference or acct_…")] | UnsetType = UNSET
+    status: RequestStatus | UnsetType = UNSET
 
 
 class Partner(msgspec.Struct, kw_only=True):

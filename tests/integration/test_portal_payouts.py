@@ -279,6 +279,15 @@ def test_what_cannot_be_requested_is_refused_in_plain_words(portal: Portal) -> N
     assert requests_made(portal) == 0
 
 
+def test_a_word_in_an_address_is_never_taken_for_nothing(portal: Portal) -> None:
+    portal.post("/payouts", wish(portal.partner(5_000)), key="k")
+
+    assert problem(portal.get("/payouts?partner=null")) == (404, "not_found")
+    assert problem(portal.get("/payouts?status=null")) == (422, "wrong_fields")
+    assert problem(portal.get("/payouts?limit=2&limit=3")) == (422, "wrong_parameters")
+    assert problem(portal.get("/payouts?partners=nord")) == (422, "wrong_fields")
+
+
 def test_a_refusal_names_the_field(portal: Portal) -> None:
     partner = portal.partner(5_000)
 

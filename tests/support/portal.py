@@ -20,7 +20,8 @@ from payouts.clock import now_ms
 from payouts.ids import IdMaker
 from payouts.partner import Partner
 from payouts.people import PROGRAM_SCOPES
-from payouts.tokens import DEFAULT_DAYS
+from payouts.storage.engine import build_engine
+from payouts.tokens import DEFAULT_DAYS, new_token
 from tests.support.requests import a_partner, keep, migrated, owe
 
 BASE = "http://portal.test/api/v1"
@@ -40,7 +41,7 @@ class Portal:
     token: str = ""
 
     def __post_init__(self) -> None:
-        self.token = self.new_token("portal")
+        self.token = self.token or self.new_token("portal")
 
     def new_token(self, name: str, scopes: str = " ".join(PROGRAM_SCOPES)) -> str:
         """A token of a program with these scopes."""
@@ -115,6 +116,18 @@ def portal_on(
         desk = Desk(engine, api_pool, send_soon or hints.append, now_ms, IdMaker())
         yield Portal(engine, make_app(desk), hints)
         api_pool.close()
+
+
+@contextmanager
+def portal_without_database() -> Iterator[Portal]:
+    """A portal whose database nobody answers for."""
+    pool = Pool(1)
+    engine = build_engine("mysql://nobody@127.0.0.1:1/none", timeout_s=1, pool_size=1)
+    yield Portal(
+        engine, make_app(Desk(engine, pool, lambda _: None, now_ms, IdMaker())), [], token=new_token()
+    )
+    pool.close()
+    engine.dispose()
 
 
 def problem(response: httpx.Response) -> tuple[int, str]:
