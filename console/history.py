@@ -11,8 +11,9 @@ from payouts.as_of import WAITING, as_of
 from payouts.clock import iso
 from payouts.errors import NotFoundError
 from payouts.failures import classify
-from payouts.history import Entry, Row, Rows, timeline
+from payouts.history import Row, Rows
 from payouts.money import format_money
+from payouts.timeline import Entry, timeline
 from payouts.waiting import Wait, wait_of
 
 if TYPE_CHECKING:

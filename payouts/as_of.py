@@ -93,29 +93,21 @@ _LATER_FACTS = (
 def _leg(leg: Leg, rows: Rows, at_ms: int) -> Leg:
     if leg.updated_at_ms <= at_ms:
         return leg
-    made_at_ms = _made_at_ms(leg, rows)
+    made_at_ms = _made_at_ms(leg, rows.attempts)
     if made_at_ms is None or made_at_ms > at_ms:
         return dataclasses.replace(leg, status=LegStatus.OPEN, stripe_id=None, reversed_minor=0)
-    reversed_minor = _reversed_minor(leg, rows, at_ms)
-    whole = reversed_minor >= leg.amount_minor
-    status = LegStatus.REVERSED if whole else LegStatus.DONE
-    return dataclasses.replace(leg, status=status, reversed_minor=reversed_minor)
+    # One that failed or came back in whole is changed no more after that.
+    return dataclasses.replace(leg, status=LegStatus.DONE, reversed_minor=_reversed_minor(leg, rows, at_ms))
 
 
-def _made_at_ms(leg: Leg, rows: Rows) -> int | None:
-    """When Stripe's object was first known, by an answer, its payout's row or what was posted for it."""
-    times = [
-        *(
-            attempt.answered_at_ms
-            for attempt in rows.attempts
-            if attempt.leg_id == leg.id
-            and attempt.status == AttemptStatus.SUCCEEDED
-            and attempt.answered_at_ms is not None
-        ),
-        *(row["created_at_ms"] for row in rows.payouts if row["stripe_id"] == leg.stripe_id),
-        *(row["posted_at_ms"] for row in rows.transactions if row["reference"] == f"leg:{leg.id}:made"),
-    ]
-    return min(times, default=None)
+def _made_at_ms(leg: Leg, attempts: Sequence[Attempt]) -> int | None:
+    """When it was known that Stripe has made the object; None where that is not known even now."""
+    times = (
+        attempt.answered_at_ms
+        for attempt in attempts
+        if attempt.leg_id == leg.id and attempt.status == AttemptStatus.SUCCEEDED
+    )
+    return min((at_ms for at_ms in times if at_ms is not None), default=None)
 
 
 def _reversed_minor(leg: Leg, rows: Rows, at_ms: int) -> int:

@@ -71,6 +71,15 @@ def _sent(attempt: Attempt) -> str:
     return f"sent {attempt.sends} times, last {iso(attempt.last_sent_at_ms)}"
 
 
+def answer_text(attempt: Attempt, made: str | None) -> str:
+    """What came of a call; `made`: the id of what Stripe made."""
+    if attempt.status == AttemptStatus.SUCCEEDED:
+        return f"{attempt.call}: Stripe has made {made or 'it'}"
+    if attempt.status == AttemptStatus.RELEASED:
+        return f"{attempt.call}: a person found that nothing was made"
+    return f"{attempt.call} refused: {attempt.error_code}: {attempt.error}"
+
+
 def event_text(row: Mapping[str, Any]) -> str:
     """An event of Stripe's, with what was decided about it and why."""
     why = row["last_error"] if row["status"] in (EventStatus.DEAD, EventStatus.RETRYING) else row["reason"]

@@ -47,6 +47,8 @@ ROWS_MOST = 500
 """Of each list. A payout with trouble has dozens."""
 SAME_REFERENCE_MOST = 5
 """How many payouts of one reference are named where it is not only one."""
+NAMED_CHARS = 128
+"""Of what was asked for, in an error."""
 _GREATEST_ID = 2**63 - 1
 _BULKY = frozenset({"payload", "body", "traceback"})
 """Columns that no history shows."""
@@ -71,7 +73,8 @@ def find(connection: Connection, key: str) -> Found:
     found = found or _by_reference(connection, key)
     if found is None:
         raise NotFoundError(
-            f"there is no payout {key}: it takes pay_…, po_…, tr_…, a row id or the reference of a request"
+            f"there is no payout {key[:NAMED_CHARS]}: it takes pay_…, po_…, tr_…, a row id or the "
+            "reference of a request"
         )
     return found
 

@@ -7,15 +7,20 @@ import pytest
 from sqlalchemy import text
 
 from payouts import mending
+from payouts.approving import approve
 from payouts.as_of import DETAILS, SENDS, WAITING
 from payouts.calls import Call
 from payouts.errors import NotFoundError, RefusedError
-from payouts.history import Entry, Rows
-from payouts.holding import hold_request, place, release_by_id, release_request
+from payouts.history import Rows
+from payouts.holding import hold_request, place, release, release_by_id, release_request
 from payouts.holds import EVERYTHING, HoldKind, HoldScope
+from payouts.limiting import LimitKey, set_limit
+from payouts.limits import LimitKind
 from payouts.storage import history_queries
 from payouts.storage.history_queries import at_one_moment, find, read_rows
 from payouts.storage.queries import reading
+from payouts.storage.tables import outbox
+from payouts.timeline import Entry
 from payouts.waiting import wait_of
 from tests.support.lives import event_body, payout_object
 from tests.support.story import ANNA, BEN, Story
@@ -105,7 +110,13 @@ def test_a_payout_is_found_by_each_of_its_names(story: Story) -> None:
         assert request.id == request_id, key
 
 
-@pytest.mark.parametrize("key", ["pay_7", "pay_", "7", "9" * 19, "9" * 40, "po_7", "tr_7", "straße", "'", ""])
+@pytest.mark.parametrize(
+    "key",
+    [
+        *("pay_7", "pay_", "7", "9" * 19, "po_7", "tr_7", "straße", "'", ""),
+        pytest.param("9" * 5_000, id="too long"),
+    ],
+)
 def test_what_names_no_payout_is_not_found(story: Story, key: str) -> None:
     with pytest.raises(NotFoundError, match="there is no payout"):
         story.rows(key)
@@ -144,7 +155,10 @@ def test_before_an_answer_its_call_is_open_and_after_it_is_answered(story: Story
     assert "answer" in kinds(story.told(request_id, sent_again_ms + 200))[-5:]
     last = story.told(request_id, before_ms)[-1]
     assert last.text.endswith("sent once; open")
-    assert "in doubt after no_answer: time-out" in texts(story.told(request_id), "attempt")[1]
+    told = story.told(request_id)
+    assert "in doubt after no_answer: time-out" in texts(told, "attempt")[1]
+    errors = [entry.details["error_code"] for entry in told if entry.kind == "answer"]
+    assert errors == [None, None]
 
 
 def test_the_past_shows_the_balances_and_the_waiting_of_then(story: Story) -> None:
@@ -168,6 +182,9 @@ def test_the_past_shows_the_balances_and_the_waiting_of_then(story: Story) -> No
     wait = wait_of(then.request, then.holds, is_known=False)
     assert wait is not None
     assert (wait.code, wait.text) == ("held", "checking the invoice")
+    free = story.rows(request_id, held_ms + 1_000)
+    assert free.request is not None
+    assert wait_of(free.request, free.holds, is_known=False) is None
     assert texts(story.told(request_id, held_ms), "hold_released") == []
     assert texts(story.told(other, held_ms), "hold") == []
 
@@ -301,8 +318,13 @@ def test_only_holds_that_could_stop_a_payout_are_in_its_history(story: Story) ->
         for hold_id in connection.scalars(text("SELECT id FROM holds")).all():
             release_by_id(connection, hold_id, BEN, "all in order", story.make_id, story.clock())
     story.send(request_id)
+    story.event("evt_1", "po_1", "failed")
     with story.happens() as connection:
-        place(connection, HoldKind.KILL_SWITCH, EVERYTHING, BEN, "too late", story.make_id, story.clock())
+        place(connection, HoldKind.KILL_SWITCH, EVERYTHING, BEN, "all is out", story.make_id, story.clock())
+    with story.happens() as connection:
+        release(connection, HoldKind.KILL_SWITCH, EVERYTHING, BEN, "fine", story.make_id, story.clock())
+    story.do(mending.retry, request_id, "once more")
+    story.send(request_id)
     assert texts(story.told(request_id), "hold") == ["manual on all in EUR: before it"]
 
 
@@ -350,3 +372,77 @@ def test_a_history_is_of_one_moment_whatever_happens_while_it_is_read(story: Sto
         rows = read_rows(connection, found)
     assert state(rows) == ("queued", [], [])
     assert state(story.rows(request_id))[0] == "sent"
+
+
+def test_an_approval_is_a_part_of_the_story_and_before_it_the_payout_waited_for_it(story: Story) -> None:
+    with story.happens() as connection:
+        key = LimitKey(LimitKind.APPROVAL, "eur", None)
+        set_limit(connection, key, 100, 0, ANNA, story.make_id, story.clock(), "two see more than one")
+    request_id = story.ask()
+    asked_ms = story.clock()
+    story.do(approve, request_id, "as agreed")
+    story.send(request_id)
+
+    told = story.told(request_id)
+
+    assert [(e.actor, e.text) for e in told if e.kind == "decision"] == [("ben", "approved: as agreed")]
+    assert texts(told, "moved")[:2] == [
+        "new → awaiting_approval: needs approval",
+        "awaiting_approval → queued: as agreed",
+    ]
+    then = story.rows(request_id, asked_ms).request
+    assert then is not None
+    assert (then.status, then.sent_at_ms) == ("awaiting_approval", None)
+    wait = wait_of(then, [])
+    assert wait is not None
+    assert wait.code == "approval"
+
+
+def test_an_event_has_no_decision_before_it_was_applied(story: Story) -> None:
+    request_id = paid(story)
+    received_ms = next(entry.at_ms for entry in story.told(request_id) if entry.text.startswith("evt_2"))
+    then = story.told(request_id, received_ms)[-1]
+    assert then.text == "evt_2 payout.paid of po_1, received"
+    assert (then.details["status"], then.details["decided_at_ms"]) == ("received", None)
+
+
+def test_a_notice_is_pending_until_it_was_delivered(story: Story) -> None:
+    request_id = story.ask()
+    asked_ms = story.clock()
+    with story.happens() as connection:
+        changes = {"status": "delivered", "delivered_at_ms": story.clock()}
+        connection.execute(outbox.update().values(changes))
+    assert texts(story.told(request_id, asked_ms), "notice") == ["payout.requested: pending"]
+    assert texts(story.told(request_id), "notice") == ["payout.requested: delivered"]
+
+
+def test_a_refused_call_made_nothing_and_the_time_before_knows_of_no_waiting(
+    story: Story,
+) -> None:
+    request_id = story.ask()
+    asked_ms = story.clock()
+    story.stripe.faults = ["no money"]
+    story.send(request_id)
+    refused_ms = story.clock()
+    before, waits = story.rows(request_id, asked_ms).request, story.rows(request_id, refused_ms).request
+    assert before is not None
+    assert waits is not None
+    assert (before.blocked, waits.blocked) == (None, "platform_balance")
+
+    story.clock.pass_(hours=2)
+    story.send(request_id)
+
+    assert state(story.rows(request_id, refused_ms)) == ("queued", [], [("transfer", "open", None)])
+    assert texts(story.told(request_id), "answer") == [
+        "transfers.create refused: balance_insufficient: Stripe said balance_insufficient",
+        "transfers.create: Stripe has made tr_1",
+        "payouts.create: Stripe has made po_1",
+    ]
+
+
+def test_events_of_the_transfer_are_a_part_of_the_story(story: Story) -> None:
+    request_id = paid(story)
+    transfer = {**story.stripe.transfers["tr_1"], "livemode": False}
+    story.deliver(event_body("evt_9", "transfer.created", transfer, account=None))
+    text = story.told(request_id)[-1].text
+    assert text == "evt_9 transfer.created of tr_1, ignored: transfer already done"

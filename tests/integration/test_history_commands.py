@@ -1,7 +1,9 @@
 """`payouts payout show` and the verbs about what came back or is unclear, as operators use them."""
 
 import json
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from console.main import app
 from payouts.calls import Call
 from payouts.clock import iso, now_ms
 from payouts.errors import PayoutsError
+from payouts.timeline import Kind
 from tests.support.lives import event_body, payout_object
 from tests.support.servers import RedisServer
 from tests.support.story import ANNA, Story
@@ -90,6 +93,7 @@ def test_the_table_shows_where_a_payout_stands_and_how_it_came_there(desk: Desk)
 def test_the_table_of_the_past_says_so_and_shows_what_was_known(desk: Desk) -> None:
     payout = returned(desk.story)
     asked = desk.shown(payout)["request"]["created_at"]
+    assert desk.shown(payout, "--at", asked)["waits_for"] is None
     said = desk.ok("payout", "show", payout, "--at", asked)
     assert f"as it was known at {asked}" in said
     assert "not kept for that time: what it waited for" in said
@@ -208,3 +212,14 @@ def test_what_others_wrote_cannot_steer_the_terminal(desk: Desk) -> None:
     assert "\x1b" not in said
     assert "[bold]b" in said
     assert ANNA.name in said
+
+
+def test_the_page_about_histories_names_the_keys_the_kinds_and_the_commands(desk: Desk) -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "history.md").read_text()
+    keys = page.partition("the same keys:")[2].partition(". Each entry")[0]
+    assert re.findall(r"`(\w+)`", keys) == list(desk.shown(str(desk.story.ask())))
+    kinds = page.partition("| what | what it says |")[2].partition("\n\n")[0]
+    named = [name for line in kinds.splitlines()[2:] for name in line.split("|")[1].strip().split(", ")]
+    assert [name.replace(" ", "_") for name in named] == list(Kind)
+    for verb in set(re.findall(r"payouts payout ([a-z-]+)", page)):
+        assert "Usage" in desk.ok("payout", verb, "--help")

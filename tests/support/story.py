@@ -12,7 +12,7 @@ from payouts.as_of import as_of
 from payouts.batch import Rules
 from payouts.calls import Answer, FrozenCall
 from payouts.event import read_envelope
-from payouts.history import Entry, Rows, timeline
+from payouts.history import Rows
 from payouts.people import Actor, Scope
 from payouts.requesting import Source, Wish, request_payout
 from payouts.storage import inbox, migrate
@@ -21,6 +21,7 @@ from payouts.storage.history_queries import at_one_moment, balances_at, find, re
 from payouts.storage.inbox import NewEvent
 from payouts.storage.ledger_rows import post
 from payouts.storage.queries import reading
+from payouts.timeline import Entry, timeline
 from tests.support.lives import event_body
 from tests.support.money import Payer
 from tests.support.small_stripe import SmallStripe
