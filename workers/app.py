@@ -19,6 +19,7 @@ from payouts.clock import now_ms
 from payouts.gate import forget_outflow
 from payouts.ids import IdMaker
 from payouts.logs import get_logger
+from payouts.repeating import forget_answers
 from payouts.scheduling import Schedules
 from payouts.settings import Settings
 from payouts.stopping import StopSignal
@@ -110,6 +111,7 @@ def run_scheduler(settings: Settings) -> None:
             Job("reconcile", STEP_EVERY_S, starter.sweep),
             Job("prune notices", PRUNE_EVERY_S, notices.prune),
             Job("prune", PRUNE_EVERY_S, lambda: forget_outflow(engine, now_ms())),
+            Job("prune answers", PRUNE_EVERY_S, lambda: forget_answers(engine, now_ms())),
         ],
         stop,
     )
