@@ -19,6 +19,7 @@ from api.operation import Answer, Call, Operation
 from api.pool import Pool
 from api.telling import tell
 from payouts.clock import Clock
+from payouts.crash import crash_point
 from payouts.ids import IdMaker
 from payouts.logs import get_logger
 from payouts.people import Actor
@@ -125,6 +126,7 @@ def do(desk: Desk, asked: Asked) -> Done:
         with reading(desk.engine) as connection:
             return work(connection)
     done = in_transaction(desk.engine, work)
+    crash_point("api.after_commit")
     if done.to_send is not None:
         _hint(desk, done.to_send)
     return done

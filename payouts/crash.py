@@ -18,6 +18,7 @@ POINTS = frozenset(
         "apply.after_commit",
         "sweep.before_send",
         "request.before_commit",
+        "api.after_commit",
         "schedule.between_partners",
         "send.before_commit",
         "send.after_commit",

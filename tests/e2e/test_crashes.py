@@ -14,8 +14,8 @@ from tests.support.stack import Stack, check_promises
 RECEIVER_POINTS = ["intake.before_commit", "intake.after_commit", "intake.after_hint"]
 WORKER_POINTS = ["apply.before_commit", "apply.after_commit"]
 ELSEWHERE = {"send.before_commit", "send.after_commit", "send.after_call"}
-ELSEWHERE |= {"request.before_commit", "schedule.between_partners", "tell.before_record"}
-"""Tried by the tests of sending, of requesting and of notices."""
+ELSEWHERE |= {"request.before_commit", "schedule.between_partners", "tell.before_record", "api.after_commit"}
+"""Tried by the tests of sending, of requesting, of notices and of the API."""
 OTHER_POINTS = ["sweep.before_send", "spill.after_append", "drain.after_commit"]
 DIED = -9
 
