@@ -1,5 +1,6 @@
 """`payouts ledger …`: the books."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -7,9 +8,11 @@ import typer
 from console.acting import AsOption, acting
 from console.context import DataOption, JsonOption, engine_of, reading_from
 from console.crediting import fund
+from console.exporting import CsvOption, print_csv
 from console.listing import AfterOption, LimitOption, SinceOption, UntilOption, make_filters, show
-from console.output import out, print_table, short_time, table, write_json
+from console.output import out, parse_time, print_table, short_time, table, write_json
 from payouts.clock import now_ms
+from payouts.errors import RefusedError
 from payouts.ids import IdMaker
 from payouts.money import format_money
 from payouts.people import Scope
@@ -64,18 +67,26 @@ def journal(
     until: UntilOption = None,
     after: AfterOption = None,
     limit: LimitOption = None,
+    as_csv: CsvOption = False,
     as_json: JsonOption = False,
     data: DataOption = None,
 ) -> None:
-    """List transactions with their postings, newest first."""
+    """List transactions with their postings, newest first; as CSV one posting a line, oldest first."""
     from payouts.registering import the_partner
     from payouts.storage.ledger_queries import journal
 
     partner_id = None
     if partner is not None:
         with reading_from(data) as connection:
-            partner_id = str(the_partner(connection, partner).id)
-    filters = make_filters({"partner_id": partner_id, "kind": kind}, since, until, after)
+            partner_id = the_partner(connection, partner).id
+    if as_csv:
+        if kind is not None or after is not None or limit is not None:
+            raise RefusedError("bad_option", "--csv takes --partner, --since and --until only: it is whole")
+        _journal_csv(data, partner_id, since, until)
+        return
+    filters = make_filters(
+        {"partner_id": str(partner_id) if partner_id else None, "kind": kind}, since, until, after
+    )
     show(data, journal, filters, limit, as_json, _COLUMNS, _cells)
 
 
@@ -145,6 +156,15 @@ def closes(as_json: JsonOption = False, data: DataOption = None) -> None:
         for close in months
     ]
     print_table(table(("month", "closed", "by", "transactions", "digest"), cells))
+
+
+def _journal_csv(data: Path | None, partner_id: int | None, since: str | None, until: str | None) -> None:
+    from payouts.exporting import JOURNAL_COLUMNS, journal_rows
+
+    from_ms = parse_time(since) if since is not None else 0
+    until_ms = parse_time(until) if until is not None else now_ms() + 1
+    with reading_from(data) as connection:
+        print_csv(JOURNAL_COLUMNS, journal_rows(connection, from_ms, until_ms, partner_id))
 
 
 def _report(finding: "Finding") -> None:

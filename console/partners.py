@@ -7,6 +7,7 @@ import typer
 from console.acting import AsOption
 from console.context import DataOption, JsonOption, reading_from
 from console.doing import doing
+from console.exporting import statement
 from console.listing import AfterOption, LimitOption, SinceOption, UntilOption, make_filters, show
 from console.output import out, print_table, short_time, table, write_json
 from console.request_commands import PartnerArgument, ReasonOption
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from payouts.people import Actor
 
 app = typer.Typer(no_args_is_help=True, help="Partners: whom the platform pays.")
+app.command("statement")(statement)
 
 _COLUMNS = ("registered", "partner", "account", "currency", "state", "bank account", "schedule", "why")
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")

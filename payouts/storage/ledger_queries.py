@@ -1,16 +1,20 @@
 """What is asked about the ledger: transactions by reference, the journal, sums. Read-only."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, func, select, tuple_
 
+from payouts.ids import floor_id
 from payouts.ledger import LedgerKind
 from payouts.storage.money_tables import ledger_accounts, ledger_transactions, partners, postings
 from payouts.storage.paging import page
-from payouts.storage.queries import Filters
+from payouts.storage.queries import PAGE, Filters
 from payouts.storage.records import Records
+
+CLOCKS_DIFFER_MS = 60_000
+"""By how much the clock of the process that drew an id may differ from the one that wrote the time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,33 @@ def journal(connection: Connection, filters: Filters, limit: int) -> list[dict[s
     rows = page(connection, query, ledger_transactions, filters, limit)
     moved = _postings(connection, [row["id"] for row in rows])
     return [{**row, "postings": moved.get(row["id"], [])} for row in rows]
+
+
+def journal_between(
+    connection: Connection, from_ms: int, until_ms: int, partner_id: int | None = None
+) -> Iterator[dict[str, Any]]:
+    """Transactions posted in a time with their `postings`, oldest first, page by page. As ids grow with
+    time, they lead to the rows; the times on the rows decide."""
+    t = ledger_transactions.c
+    query = (
+        select(*t, partners.c.reference.label("partner"))
+        .outerjoin(partners, partners.c.id == t.partner_id)
+        .where(t.id < floor_id(until_ms + CLOCKS_DIFFER_MS))
+        .where(t.posted_at_ms >= from_ms, t.posted_at_ms < until_ms)
+        .order_by(t.id)
+        .limit(PAGE)
+    )
+    if partner_id is not None:
+        query = query.where(t.partner_id == partner_id)
+    after = floor_id(from_ms - CLOCKS_DIFFER_MS) - 1
+    while True:
+        rows = [dict(row._mapping) for row in connection.execute(query.where(t.id > after))]
+        moved = _postings(connection, [row["id"] for row in rows])
+        connection.rollback()  # however slowly it is read, no transaction stays open for it
+        yield from ({**row, "postings": moved.get(row["id"], [])} for row in rows)
+        if len(rows) < PAGE:
+            return
+        after = rows[-1]["id"]
 
 
 def _postings(connection: Connection, transaction_ids: list[int]) -> dict[int, list[dict[str, Any]]]:

@@ -93,6 +93,7 @@ ledger_transactions = Table(
     Column("posted_at_ms", BigInteger, nullable=False),
     UniqueConstraint("account", "reference"),
     Index(None, "partner_id", "id"),
+    Index(None, "partner_id", "effective_at_ms", "id"),
     Index(None, "request_id", "id"),
     Index(None, "payout_id", "id"),
     Index(None, "effective_at_ms", "id"),

@@ -160,3 +160,25 @@ def test_files_are_imported_with_a_report_of_what_was_not_taken(office: Office) 
     assert "1 new, 0 known before, 1 rejected" in done.stdout
     again = office.command("import", "credits", str(sales), "--json").stdout.splitlines()
     assert json.loads(again[-1]) == {"new": 0, "known": 1, "rejected": 1, "dry_run": False}
+
+
+def test_a_statement_and_the_journal_come_as_table_json_and_csv(office: Office) -> None:
+    office.add()
+    office.ok(
+        "credit", "nord", "10", "--reference", "sale-1", "--on", "2026-01-15", "--description", "ä sale"
+    )
+    office.ok("debit", "nord", "30", "--reference", "back-1", "--on", "2026-01-20")
+    table = office.ok("partner", "statement", "nord", "--month", "2026-01")
+    assert "closing balance" in table
+    assert "the partner owes 20.00 EUR" in table
+    *lines, sums = office.rows(
+        "partner", "statement", "nord", "--from", "2026-01-16", "--until", "2026-02-01"
+    )
+    assert [line["balance_minor"] for line in lines] == [-2_000]
+    assert (sums["opening_minor"], sums["closing_minor"]) == (1_000, -2_000)
+    as_csv = office.ok("partner", "statement", "nord", "--month", "2026-01", "--csv")
+    assert "credit:sale-1,ä sale,eur,1000,10.00,1000,10.00,0" in as_csv
+    assert len(office.ok("ledger", "journal", "--partner", "nord", "--csv").splitlines()) == 5
+    assert "either --month, or --from" in office.refused(
+        "partner", "statement", "nord", "--until", "2026-01-01"
+    )

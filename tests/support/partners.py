@@ -16,7 +16,7 @@ from payouts.storage.ledger_rows import partner_balances
 from payouts.storage.unit import in_transaction
 
 NOW_MS = 1_790_000_000_000
-"""2026-09-21T13:33:20Z, a Monday."""
+"""2026-09-21T14:13:20Z, a Monday."""
 OPERATOR = Actor("operator", 1, 1, frozenset(Scope))
 T = TypeVar("T")
 

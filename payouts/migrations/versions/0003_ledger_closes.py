@@ -1,4 +1,4 @@
-"""months of the ledger that are closed
+"""months of the ledger that are closed, and the order of statements
 
 Revision: 0003
 """
@@ -51,6 +51,11 @@ def upgrade() -> None:
         **_MYSQL,
     )
     op.create_index("ix_ledger_closes_until_ms_id", "ledger_closes", ["until_ms", "id"])
+    op.create_index(
+        "ix_ledger_transactions_partner_id_effective_at_ms_id",
+        "ledger_transactions",
+        ["partner_id", "effective_at_ms", "id"],
+    )
 
 
 def downgrade() -> None:

@@ -1,0 +1,112 @@
+"""What a partner's statement is made of: sums before a time, and what changed them since."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, and_, case, func, or_, select
+
+from payouts.ledger import LedgerKind
+from payouts.storage.money_tables import ledger_accounts, ledger_transactions, postings
+
+PAGE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A transaction of a partner, with what it added to each kind of the partner's ledger accounts."""
+
+    id: int
+    effective_at_ms: int
+    kind: str
+    reference: str
+    description: str | None
+    by_kind: dict[LedgerKind, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Paid:
+    """What was paid for a request, and stayed so, by the transaction that paid it last."""
+
+    transaction_id: int
+    paid_at_ms: int
+    amount_minor: int
+
+
+def sums_before(connection: Connection, partner_id: int, at_ms: int) -> dict[LedgerKind, int]:
+    """What each kind of a partner's ledger accounts held at a time, by what counted before it."""
+    t, p, a = ledger_transactions.c, postings.c, ledger_accounts.c
+    rows = connection.execute(
+        select(a.kind, func.sum(p.amount_minor).label("total"))
+        .select_from(ledger_transactions)
+        .join(postings, p.transaction_id == t.id)
+        .join(ledger_accounts, a.id == p.ledger_account_id)
+        .where(t.partner_id == partner_id, t.effective_at_ms < at_ms, a.partner_id == partner_id)
+        .group_by(a.kind)
+    )
+    return {LedgerKind(row.kind): int(row.total) for row in rows}
+
+
+def changes(connection: Connection, partner_id: int, from_ms: int, until_ms: int) -> Iterator[Change]:
+    """A partner's transactions of a period, in the order in which they count, page by page."""
+    t = ledger_transactions.c
+    after = (from_ms - 1, 0)
+    while True:
+        page = connection.execute(
+            select(t.id, t.effective_at_ms, t.kind, t.reference, t.description)
+            .where(
+                t.partner_id == partner_id,
+                t.effective_at_ms < until_ms,
+                t.effective_at_ms >= after[0],
+                or_(t.effective_at_ms > after[0], and_(t.effective_at_ms == after[0], t.id > after[1])),
+            )
+            .order_by(t.effective_at_ms, t.id)
+            .limit(PAGE)
+        ).all()
+        moved = _by_kind(connection, partner_id, [row.id for row in page])
+        connection.rollback()  # however slowly it is read, no transaction stays open for it
+        yield from (Change(*row, by_kind=moved.get(row.id, {})) for row in page)
+        if len(page) < PAGE:
+            return
+        after = (page[-1].effective_at_ms, page[-1].id)
+
+
+def _by_kind(
+    connection: Connection, partner_id: int, transaction_ids: list[int]
+) -> dict[int, dict[LedgerKind, int]]:
+    p, a = postings.c, ledger_accounts.c
+    rows = connection.execute(
+        select(p.transaction_id, a.kind, p.amount_minor)
+        .join(ledger_accounts, a.id == p.ledger_account_id)
+        .where(p.transaction_id.in_(transaction_ids), a.partner_id == partner_id)
+    )
+    found: dict[int, dict[LedgerKind, int]] = {}
+    for row in rows:
+        found.setdefault(row.transaction_id, {})[LedgerKind(row.kind)] = row.amount_minor
+    return found
+
+
+def paid_between(connection: Connection, partner_id: int, from_ms: int, until_ms: int) -> list[Paid]:
+    """What was paid for each request of a partner in a time, less what came back in it."""
+    t, p, a = ledger_transactions.c, postings.c, ledger_accounts.c
+    into = p.amount_minor > 0
+    rows = connection.execute(
+        select(
+            func.max(case((into, t.id), else_=0)).label("transaction_id"),
+            func.max(case((into, t.effective_at_ms), else_=0)).label("paid_at_ms"),
+            func.sum(p.amount_minor).label("total"),
+        )
+        .select_from(ledger_transactions)
+        .join(postings, p.transaction_id == t.id)
+        .join(ledger_accounts, a.id == p.ledger_account_id)
+        .where(
+            *(t.partner_id == partner_id, t.effective_at_ms >= from_ms, t.effective_at_ms < until_ms),
+            *(a.partner_id == partner_id, a.kind == LedgerKind.PAID, t.kind != SHADOWED),
+        )
+        .group_by(t.request_id)
+        .having(func.sum(p.amount_minor) > 0)
+    )
+    return [Paid(int(row.transaction_id), int(row.paid_at_ms), int(row.total)) for row in rows]
+
+
+SHADOWED = "shadowed"
+"""The kind of what was posted and never sent: there is nothing that a bank could return."""
