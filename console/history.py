@@ -79,9 +79,8 @@ _REQUEST_FIELDS = (
 
 
 def _rows(connection: "Connection", key: str, at_ms: int | None) -> "Rows":
-    from payouts.storage.history_queries import at_one_moment, balances_at, find, read_rows
+    from payouts.storage.history_queries import balances_at, find, read_rows
 
-    at_one_moment(connection)
     rows = read_rows(connection, find(connection, key))
     if at_ms is None:
         return rows

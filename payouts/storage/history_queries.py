@@ -65,8 +65,12 @@ class Found:
 def find(connection: Connection, key: str) -> Found:
     """What `key` names: `pay_…`, a row id, an id of Stripe's (`po_…`, `tr_…`, `trr_…`) or a reference.
 
-    Raises NotFoundError; RefusedError `ambiguous` for a reference that several partners' payouts have.
+    The first thing done with `connection`: whatever it reads from here on is of one moment. Raises
+    NotFoundError; RefusedError `ambiguous` for a reference that several partners' payouts have.
     """
+    if connection.dialect.name != "sqlite":  # which reads so by itself
+        # Else a worker that commits between two lists would leave effects without causes.
+        connection.execution_options(isolation_level="REPEATABLE READ")
     found = _by_id(connection, key)
     if found is None and key.isascii():  # Stripe's ids are, and their columns hold nothing else
         found = _by_stripe_id(connection, key)
@@ -77,15 +81,6 @@ def find(connection: Connection, key: str) -> Found:
             "reference of a request"
         )
     return found
-
-
-def at_one_moment(connection: Connection) -> None:
-    """Whatever `connection` reads from here on is of one moment; before its first statement.
-
-    Otherwise a worker that commits between two lists would leave effects without causes in a history.
-    """
-    if connection.dialect.name != "sqlite":  # which reads so by itself
-        connection.execution_options(isolation_level="REPEATABLE READ")
 
 
 def read_rows(connection: Connection, found: Found) -> Rows:

@@ -17,7 +17,7 @@ from payouts.holds import EVERYTHING, HoldKind, HoldScope
 from payouts.limiting import LimitKey, set_limit
 from payouts.limits import LimitKind
 from payouts.storage import history_queries
-from payouts.storage.history_queries import at_one_moment, find, read_rows
+from payouts.storage.history_queries import find, read_rows
 from payouts.storage.queries import reading
 from payouts.storage.tables import outbox
 from payouts.timeline import Entry
@@ -366,7 +366,6 @@ def test_reading_a_history_takes_no_lock(story: Story) -> None:
 def test_a_history_is_of_one_moment_whatever_happens_while_it_is_read(story: Story) -> None:
     request_id = story.ask()
     with reading(story.engine) as connection:
-        at_one_moment(connection)
         found = find(connection, f"pay_{request_id}")
         story.send(request_id)
         rows = read_rows(connection, found)

@@ -17,7 +17,7 @@ from payouts.people import Actor, Scope
 from payouts.requesting import Source, Wish, request_payout
 from payouts.storage import inbox, migrate
 from payouts.storage.engine import build_engine
-from payouts.storage.history_queries import at_one_moment, balances_at, find, read_rows
+from payouts.storage.history_queries import balances_at, find, read_rows
 from payouts.storage.inbox import NewEvent
 from payouts.storage.ledger_rows import post
 from payouts.storage.queries import reading
@@ -96,7 +96,6 @@ class Story(Payer):
     def rows(self, key: str | int, at_ms: int | None = None) -> Rows:
         """What `payout show` reads."""
         with reading(self.engine) as connection:
-            at_one_moment(connection)
             rows = read_rows(connection, find(connection, str(key)))
             if at_ms is None:
                 return rows
