@@ -28,9 +28,10 @@ def compare_payout(account: str, seen: PayoutObject, held: Payout | None, leg: L
     """Compare a payout on `account` with the row held and the leg that it names, or that holds it."""
     about = _About(account, seen.id, seen.amount, seen.currency, leg)
     names = leg_id_in(seen.metadata, METADATA_LEG)
-    if leg is not None and (leg.kind != LegKind.PAYOUT or leg.account != account):
+    is_reversal = seen.amount < 0  # an object of its own, whatever it took over from the payout it reverses
+    if leg is not None and (is_reversal or leg.kind != LegKind.PAYOUT or leg.account != account):
         leg = None
-    if names is not None and leg is None and seen.amount > 0:
+    if names is not None and leg is None and not is_reversal:
         return Verdict(about.no_such_leg(names))
     if leg is not None:
         trouble = about.against_leg(leg)

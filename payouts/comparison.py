@@ -10,10 +10,11 @@ from payouts.calls import METADATA_LEG
 from payouts.clock import Clock
 from payouts.comparing import Verdict, compare_payout, compare_transfer, missing_at_stripe
 from payouts.difference import DifferenceKind, Finding
-from payouts.event import PayoutObject
+from payouts.event import PayoutObject, id_of
 from payouts.gateway import StripeGateway
 from payouts.healing import FoundTransfer
 from payouts.leg import Leg
+from payouts.states import RANK, PayoutStatus
 from payouts.storage.books_pages import open_reversal_of, payouts_by_stripe_id
 from payouts.storage.columns import PLATFORM
 from payouts.storage.queries import reading
@@ -61,6 +62,7 @@ class Comparison:
 
     def payouts(self, seen: Sequence[PayoutObject]) -> None:
         """Compare payouts of the account."""
+        seen = [*self._originals(seen), *seen]
         with reading(self._engine) as connection:
             held = payouts_by_stripe_id(connection, [payout.id for payout in seen])
         legs = self._legs(seen)
@@ -89,6 +91,20 @@ class Comparison:
                 self.heals.append(Heal(verdict.finding, FoundTransfer(transfer, leg, reversal)))
             else:
                 self.findings.append(verdict.finding)
+
+    def _originals(self, seen: Sequence[PayoutObject]) -> list[PayoutObject]:
+        """What is reversed by one of these, and by our books was not paid yet: that comes first."""
+        there = {payout.id for payout in seen}
+        wanted = {id_of(payout.original_payout) for payout in seen if payout.amount < 0} - there
+        with reading(self._engine) as connection:
+            held = payouts_by_stripe_id(connection, [key for key in wanted if key])
+        late = [key for key, payout in held.items() if RANK[payout.status] < RANK[PayoutStatus.PAID]]
+        found = []
+        for stripe_id in sorted(late):
+            self._budget.take()
+            original = self._gateway.payout_if_any(stripe_id, stripe_account(self.account))
+            found += [original] if original is not None else []
+        return found
 
     def _reversal(
         self, verdict: Verdict, transfer: TransferObject, leg: Leg | None

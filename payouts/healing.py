@@ -42,6 +42,7 @@ def settle_payouts(
     Locks payouts, then requests. Raises RowIdTakenError where an event was faster: the transaction is done
     again. Other errors say that the books refuse what Stripe has.
     """
+    found = sorted(found, key=lambda seen: seen.amount < 0)  # a reversal follows what it reverses
     held = lock_payouts(connection, {seen.id for seen in found})
     legs = _legs_named(connection, account, found)
     originals = _reversed_requests(connection, found)

@@ -35,7 +35,8 @@ GRACE_S = 300
 CLOCKS_DIFFER_MS = 60_000
 LEASE_MS = 180_000
 OURS_AT_ONCE = 500
-OPEN_AT_ONCE = 20
+OPEN_AT_ONCE = LOOKS_AT_ONCE = 20
+"""Single objects that are asked for in one step: each step renews the lease."""
 FORGET_AT_ONCE = 2_000
 
 _LISTS = (Stage.TRANSFERS, Stage.PAYOUTS)
@@ -156,10 +157,9 @@ class Reconciler:
         """Ask Stripe for each of ours that it did not list, before that is called a difference."""
         with reading(self._engine) as connection:
             listed = progress_rows.seen_among(connection, progress.account, ours)
-        for stripe_id, row_id in ours.items():
-            if stripe_id in listed:
-                continue
-            if budget.is_spent:
+        lost = [(stripe_id, row_id) for stripe_id, row_id in ours.items() if stripe_id not in listed]
+        for count, (stripe_id, row_id) in enumerate(lost):
+            if budget.is_spent or count == LOOKS_AT_ONCE:
                 return str(row_id - 1)
             self.compare_one(progress.account, stripe_id, budget)
         return str(row_ids[-1]) if len(row_ids) == OURS_AT_ONCE else None

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from payouts.difference import DifferenceKind, Finding
-from payouts.money import format_money
+from payouts.money import decimal_text, format_money
 from payouts.states import LegKind
 from payouts.storage.columns import PLATFORM
 
@@ -59,9 +59,12 @@ def _finding(
     kind: DifferenceKind, account: str, subject: str, currency: str, ours_minor: int, theirs_minor: int
 ) -> Finding:
     ours, theirs = format_money(ours_minor, currency), format_money(theirs_minor, currency)
-    apart = format_money(abs(ours_minor - theirs_minor), currency)
-    more_or_less = "less" if theirs_minor < ours_minor else "more"
-    text = f"Stripe holds {apart} {more_or_less} than our books say: {theirs} instead of {ours}"
-    return Finding(
-        kind, account, subject, text, f"payouts reconcile run --account {account}", currency, ours, theirs
-    )
+    apart_minor, is_less = abs(ours_minor - theirs_minor), theirs_minor < ours_minor
+    apart = format_money(apart_minor, currency)
+    text = f"Stripe holds {apart} {'less' if is_less else 'more'} than our books say: {theirs}, not {ours}"
+    remedy = f"payouts partner show {account}"
+    if kind == DifferenceKind.PLATFORM_BALANCE:
+        # Where it came or went without a payout, which a person finds out first.
+        drawn = " --drawn" if is_less else ""
+        remedy = f"payouts ledger fund {decimal_text(apart_minor, currency)} {currency}{drawn} --reference …"
+    return Finding(kind, account, subject, text, remedy, currency, ours, theirs)

@@ -124,6 +124,30 @@ def test_a_payout_taken_for_foreign_is_linked_to_the_leg_that_it_names(bench: Be
     assert bench.balances(bench.first()) == {"in_transit": 1_000, "at_bank": 1_000}
 
 
+@pytest.mark.parametrize("page_size", [100, 1], ids=["in one page", "on an earlier page"])
+def test_a_reversal_that_carries_its_originals_metadata_returns_the_money_and_is_no_second_object(
+    bench: Bench, page_size: int
+) -> None:
+    bench.stripe.page_size = page_size
+    request_id = bench.sent()
+    original = bench.stripe.payouts["po_1"]
+    original |= {"status": "paid", "reversed_by": "po_2"}
+    bench.stripe.payouts["po_2"] = {
+        **original,
+        "id": "po_2",
+        "created": original["created"] + 1,  # listed before its original
+        "amount": -1_000,
+        "original_payout": "po_1",
+        "reversed_by": None,
+    }
+
+    bench.compare()
+
+    assert bench.open() == []
+    assert bench.status(request_id) == "returned"
+    assert bench.balances(bench.first()) == {"returned": 1_000, "at_stripe": 1_000}
+
+
 def test_what_stripe_does_not_have_is_reported_once_and_until_it_is_back(bench: Bench) -> None:
     bench.sent()
     payout = bench.stripe.payouts.pop("po_1")
@@ -264,6 +288,8 @@ def test_the_platforms_balance_must_be_that_of_the_ledger(bench: Bench, theirs: 
     bench.compare(PLATFORM)
 
     assert bench.open() == ([] if is_even else [("platform_balance", "balance:eur")])
+    remedies = {8_999: "0.01 eur --drawn", 9_001: "0.01 eur"}
+    assert all(f"payouts ledger fund {remedies[theirs]} --reference" in row.remedy for row in bench.rows())
     bench.stripe.balances[None] = {"eur": 9_000}
     bench.compare(PLATFORM)
     assert bench.open() == []
