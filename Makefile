@@ -20,7 +20,7 @@ $(READY): $(LOCK) pyproject.toml
 	@touch $@
 
 run: install ## start everything on this machine and show what happens; DATA=folder keeps it elsewhere
-	@exec $(BIN)/payouts up --data $(DATA)
+	@exec $(BIN)/payouts up --data $(DATA) --demo
 
 check: install ## format, lint, types, migrations: what CI checks before the tests
 	$(BIN)/ruff format --check .

@@ -60,14 +60,18 @@ class DataDir:
         """Remember the tokens of the folder's own people."""
         self._write(self._file, {**self.read(), "people": tokens})
 
+    def keep_stripe(self, kept: dict[str, Any]) -> None:
+        """Remember the folder's own Stripe: its port, its key, and its endpoints with their secrets."""
+        self._write(self._file, {**self.read(), "stripe": kept})
+
     def environment(self) -> dict[str, str]:
         """The settings of the embedded default, as environment variables."""
         kept = self.read()
         return {
+            **_stripe_settings(kept),
             # Quoted: a folder may be named with what means something in an address.
             "DATABASE_URL": f"sqlite:///{quote(str(self.path.resolve() / 'payouts.db'))}",
             "REDIS_URL": f"redis://:{kept['redis_password']}@127.0.0.1:{kept['redis_port']}/0",
-            "STRIPE_WEBHOOK_SECRET": kept["webhook_secret"],
         }
 
     def lock(self) -> IO[str]:
@@ -90,12 +94,12 @@ class DataDir:
             time.sleep(0.1)
         return held
 
-    def set_address(self, url: str | None) -> None:
-        """Remember where the receiver listens while it runs; None when it stops."""
+    def set_address(self, url: str | None, api: str = "") -> None:
+        """Remember where the receiver and the API listen while they run; None when they stop."""
         if url is None:
             self._run_file.unlink(missing_ok=True)
         else:
-            self._write(self._run_file, {"url": url})
+            self._write(self._run_file, {"url": url, "api": api})
 
     def address(self) -> str:
         """Where the receiver of a running `payouts up` listens. Raises PayoutsError where none runs."""
@@ -122,6 +126,19 @@ class DataDir:
         with os.fdopen(handle, "w") as file:
             json.dump(content, file, indent=1)
         part.replace(path)
+
+
+def _stripe_settings(kept: dict[str, Any]) -> dict[str, str]:
+    # The first secret is the folder's own, for `payouts deliver`.
+    own, stripe = kept["webhook_secret"], kept.get("stripe", {})
+    if "connect" not in stripe or os.environ.get("STRIPE_API_KEY"):
+        return {"STRIPE_WEBHOOK_SECRET": own}
+    return {
+        "STRIPE_WEBHOOK_SECRET": f"{own},{stripe['platform']['secret']}",
+        "STRIPE_CONNECT_WEBHOOK_SECRET": stripe["connect"]["secret"],
+        "STRIPE_API_KEY": stripe["key"],
+        "STRIPE_API_BASE": f"http://127.0.0.1:{stripe['port']}",
+    }
 
 
 def _lock_file(path: Path) -> IO[str] | None:

@@ -45,7 +45,9 @@ class Feed:
             said = None
         with self._guard:
             self._next_second()
-            if not isinstance(said, dict):
+            if name == "demo":
+                self._print(Text(line))  # a story is told whole
+            elif not isinstance(said, dict):
                 self._show("other", f"lines of {name}", f"{name}: {line}")
             elif said.get("event") in _MARKS:
                 self._event(said)

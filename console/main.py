@@ -12,6 +12,7 @@ from console import (
     crediting,
     database,
     deliver,
+    demo,
     events,
     importing,
     ledger,
@@ -61,6 +62,7 @@ app.add_typer(audit.app, name="audit")
 app.add_typer(reconcile.app, name="reconcile")
 app.add_typer(database.app, name="db")
 app.command("deliver")(deliver.deliver)
+app.command("demo")(demo.demo)
 
 
 @app.command()

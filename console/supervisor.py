@@ -31,6 +31,7 @@ class Child:
     process: "subprocess.Popen[str] | None" = None
     started_s: float = 0.0
     quick_deaths: int = 0
+    once: bool = False
 
 
 class Supervisor:
@@ -63,10 +64,15 @@ class Supervisor:
         )
         threading.Thread(target=self._read, args=(child.name, child.process), daemon=True).start()
 
+    def start_once(self, child: Child) -> None:
+        """Start `child`, which ends by itself and is not started again."""
+        child.once = True
+        self.start(child)
+
     def watch(self) -> None:
         """Restart what died. Raises PayoutsError where a child dies again and again."""
         for child in self._children:
-            if child.process is None or child.process.poll() is None:
+            if child.process is None or child.process.poll() is None or child.once:
                 continue
             quick = time.monotonic() - child.started_s < QUICK_DEATH_S
             child.quick_deaths = child.quick_deaths + 1 if quick else 1

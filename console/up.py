@@ -1,4 +1,4 @@
-"""`payouts up`: receiver, worker and scheduler on one machine with nothing else set up."""
+"""`payouts up`: the whole service on one machine with nothing else set up, and a Stripe to try it on."""
 
 import contextlib
 import os
@@ -13,15 +13,18 @@ from typing import Annotated
 import typer
 
 from console.data_dir import DEFAULT, DataDir, free_port, is_free
+from console.demo import demo_command
 from console.feed import Feed
 from console.local_people import admit_operators
 from console.local_redis import redis_child, wait_for_redis
+from console.local_stripe import prepare_endpoints, stripe_child
 from console.output import out
 from console.supervisor import Child, Supervisor
 from payouts.errors import PayoutsError
 from payouts.stopping import StopSignal
 
 WEBHOOK_PATH = "/api/webhooks/stripe"
+API_PORT = 8081
 SERVING_WITHIN_S = 20.0
 
 
@@ -30,6 +33,9 @@ def up(
         Path, typer.Option("--data", metavar="DIR", help="Keeps everything in this folder.")
     ] = DEFAULT,
     port: Annotated[int, typer.Option(min=0, max=65535, metavar="N", help="0: any free one.")] = 8080,
+    demo: Annotated[
+        bool, typer.Option("--demo", help="Then pay a made-up partner, each step as a command.")
+    ] = False,
 ) -> None:
     """Start everything here, and show live what comes in and what came of it. Ctrl-C stops it."""
     os.umask(0o077)  # what is kept here is for its owner alone
@@ -43,10 +49,13 @@ def up(
         feed = Feed(out())
         supervisor = Supervisor(feed.line, [children.fileno()])
         try:
-            _start(supervisor, folder, port)
             url = f"http://127.0.0.1:{port}{WEBHOOK_PATH}"
-            folder.set_address(url)
-            _welcome(folder, url)
+            api_port = API_PORT if is_free(API_PORT) else free_port()
+            _start(supervisor, folder, port, api_port, url)
+            folder.set_address(url, f"http://127.0.0.1:{api_port}")
+            _welcome(folder, url, api_port)
+            if demo:
+                supervisor.start_once(Child("demo", demo_command(folder), dict(os.environ)))
             while not stop.wait(0.5):
                 supervisor.watch()
                 feed.tick()
@@ -57,13 +66,17 @@ def up(
     out().print("stopped")
 
 
-def _start(supervisor: Supervisor, folder: DataDir, port: int) -> None:
+def _start(supervisor: Supervisor, folder: DataDir, port: int, api_port: int, url: str) -> None:
     from payouts.bootstrap import open_engine
     from payouts.settings import load_settings
     from payouts.storage import migrate
 
     redis = redis_child(folder)
     supervisor.start(redis)
+    if not os.environ.get("STRIPE_API_KEY"):
+        stripe = stripe_child(folder)
+        supervisor.start(stripe)
+        prepare_endpoints(folder, stripe, url)
     environment = folder.environment()
     wait_for_redis(redis, environment["REDIS_URL"])
     engine = open_engine(load_settings(**{name.lower(): value for name, value in environment.items()}))
@@ -75,6 +88,10 @@ def _start(supervisor: Supervisor, folder: DataDir, port: int) -> None:
         **environment,
         "RECEIVER_HOST": "127.0.0.1",
         "RECEIVER_PORT": str(port),
+        "API_HOST": "127.0.0.1",
+        "API_PORT": str(api_port),
+        # For trying: what must cool off for a day in production can be paid to at once here.
+        "BANK_COOLING_OFF_HOURS": os.environ.get("BANK_COOLING_OFF_HOURS", "0"),
         "NOTICE_FOLDER": str(folder.path.resolve() / "notices"),
         "LOG_FORMAT": "json",
         "LOG_LEVEL": "info",
@@ -84,6 +101,7 @@ def _start(supervisor: Supervisor, folder: DataDir, port: int) -> None:
     for name, module in (
         ("scheduler", ["workers", "scheduler"]),
         ("worker", ["workers", "worker"]),
+        ("api", ["api"]),
         ("receiver", ["webhooks"]),
     ):
         supervisor.start(Child(name, [sys.executable, "-m", *module], environment))
@@ -102,13 +120,18 @@ def _wait_until_serving(supervisor: Supervisor, port: int) -> None:
         time.sleep(0.05)
 
 
-def _welcome(folder: DataDir, url: str) -> None:
+def _welcome(folder: DataDir, url: str, api_port: int) -> None:
     command = "payouts" if shutil.which("payouts") else os.path.relpath(sys.argv[0])
     where = "" if folder.path == DEFAULT else f" --data {folder.path}"
     screen = out()
     screen.print(f"\nlistening at [bold]{url}[/bold]  (kept in {folder.path}/)", soft_wrap=True)
+    if not os.environ.get("STRIPE_API_KEY"):
+        base = f"http://127.0.0.1:{folder.read()['stripe']['port']}"
+        screen.print(f"the portal's API at http://127.0.0.1:{api_port}/api/v1", soft_wrap=True)
+        screen.print(f"a sandbox stands for Stripe at {base}", soft_wrap=True)
     for line in (
         "in a second terminal:",
+        f"  {command} demo{where}   (registers a partner and pays it, step by step)",
         f"  {command} deliver FILE{where}   (signs the events in FILE and sends them)",
         f"  {command} payout list{where}    (shows what came of them)",
     ):

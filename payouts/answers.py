@@ -187,7 +187,7 @@ class Answers:
         elif age_ms >= self.doubt_ms:
             text = (
                 f"Stripe shows nothing of what was sent {age_ms // 60_000} minutes ago, and the same key "
-                "says no more: find out by hand, then `payouts payout look` or `payouts payout release`"
+                "says no more: find out by hand, then `payouts payout look` or `payouts payout never-made`"
             )
             self.books.move(request, RequestStatus.UNCLEAR, text, blocked="unclear", blocked_text=text)
         else:
