@@ -59,13 +59,14 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What came of a request, and who asked."""
+    """What came of a request."""
 
-    actor: Actor
     status: int
     body: bytes
     replayed: bool = False
     to_send: int | None = None
+    about: str | None = None
+    """The id of what it made or changed, for the log."""
 
 
 class Endpoint:
@@ -97,8 +98,12 @@ class Endpoint:
             key=key_of(request) if operation.keyed else None,
         )
         release = self._hold(digest, asked.key)
-        done = await self._desk.pool.run(lambda: do(self._desk, asked), release)
-        note(request.scope, actor=done.actor.name, token_id=done.actor.token_id, replayed=done.replayed)
+
+        def let_in(actor: Actor) -> None:
+            note(request.scope, actor=actor.name, token_id=actor.token_id)
+
+        done = await self._desk.pool.run(lambda: do(self._desk, asked, let_in), release)
+        note(request.scope, replayed=done.replayed, about=done.about)
         headers = {REPLAYED: "true"} if done.replayed else {}
         return Response(done.body, done.status, headers, "application/json")
 
@@ -109,10 +114,14 @@ class Endpoint:
         return lambda: self._desk.keys.give_back(held)
 
 
-def do(desk: Desk, asked: Asked) -> Done:
-    """Do what was asked, on a thread of the pool. Raises whatever speaks against it."""
+def do(desk: Desk, asked: Asked, let_in: Callable[[Actor], None]) -> Done:
+    """Do what was asked, on a thread of the pool. Raises whatever speaks against it.
+
+    `let_in` is told who asks, as soon as that is known.
+    """
     now_ms = desk.clock()
     actor = authenticate(desk.engine, asked.token, now_ms)
+    let_in(actor)
     operation = asked.operation
     actor.require(operation.scope)
     body = None if operation.body is None else decode_body(asked.body, operation.body)
@@ -143,12 +152,13 @@ def _once(call: Call, operation: Operation, key: Key | None) -> Done:
     if key is not None:
         kept = idempotency_rows.claim(call.connection, key, call.make_id(), call.now_ms)
         if kept is not None:
-            return Done(call.actor, kept.status, kept.body.encode(), replayed=True)
+            return Done(kept.status, kept.body.encode(), replayed=True)
     answer: Answer = operation.run(call)
     body = msgspec.json.encode(answer.content)
     if key is not None:
         idempotency_rows.keep(call.connection, key, Kept(answer.status, body.decode()))
-    return Done(call.actor, answer.status, body, to_send=answer.to_send)
+    about = getattr(answer.content, "id", None)
+    return Done(answer.status, body, to_send=answer.to_send, about=about)
 
 
 def _hint(desk: Desk, request_id: int) -> None:

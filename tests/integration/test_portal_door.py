@@ -1,7 +1,8 @@
 """Who is let in to the API, and what it says to what is no proper request. Nothing secret shows."""
 
+import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
@@ -75,6 +76,18 @@ def test_what_is_no_json_is_refused(portal: Portal) -> None:
     assert refused(b"{}", **{"Content-Length": "9" * 30}) == (413, "too_large")
 
 
+def test_a_body_that_does_not_arrive_is_not_waited_for(
+    portal: Portal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def slow() -> AsyncIterator[bytes]:
+        yield b"{"
+        await asyncio.sleep(5)
+
+    monkeypatch.setattr("api.body.BODY_WITHIN_S", 0.05)
+
+    assert problem(portal.post("/payouts", None, key="k", raw=slow())) == (408, "too_slow")
+
+
 def test_an_address_or_a_method_that_does_not_exist_is_told_so(portal: Portal) -> None:
     wrong_method = portal.ask("DELETE", "/payouts")
 
@@ -140,14 +153,19 @@ def test_a_fault_of_the_service_tells_nothing_inner_but_an_id_to_look_for(
 
 def test_the_log_has_the_ids_of_a_request_and_no_token(portal: Portal) -> None:
     with capture_logs() as lines:
-        portal.post("/payouts", {**WISH, "reference": "invoice-9"}, key="logged")
+        made = portal.post("/payouts", {**WISH, "reference": "invoice-9"}, key="logged").json()
+        portal.post("/payouts", {**WISH, "amount_minor": 10**9}, key="refused")
         portal.get(f"/payouts?partner={portal.token}", token="x")
         portal.get(f"/{portal.token}")
 
     told = [line for line in lines if line["event"] == "api.request"]
-    assert [(line["operation"], line["status"]) for line in told[:2]] == [
-        *(("requestPayout", 201), ("listPayouts", 401)),
+    assert [(line["operation"], line["status"]) for line in told[:3]] == [
+        ("requestPayout", 201),
+        ("requestPayout", 409),
+        ("listPayouts", 401),
     ]
-    assert told[0]["actor"] == "program:portal"
+    assert [line.get("actor") for line in told] == ["program:portal", "program:portal", None, None]
+    assert told[0]["about"] == made["id"]
+    assert told[1]["code"] == "not_enough_owed"
     assert {"request_id", "took_ms", "token_id"} <= told[0].keys()
-    assert portal.token not in str(told[:2])
+    assert portal.token not in str(told[:3])

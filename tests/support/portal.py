@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -88,7 +88,7 @@ class Portal:
         *,
         headers: Mapping[str, str] | None = None,
         token: str | None = None,
-        raw: bytes | None = None,
+        raw: bytes | AsyncIterator[bytes] | None = None,
     ) -> httpx.Request:
         said = {"Authorization": f"Bearer {self.token if token is None else token}"}
         if body is not None or raw is not None:
