@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from payouts import mending
+from payouts import mending, recording
 from payouts.budget import Budget
-from payouts.errors import GatewayError
+from payouts.errors import GatewayError, PayoutsError
 from payouts.ledger import Entry, funding
 from payouts.partner import PartnerState
 from payouts.people import Actor, Scope
@@ -146,6 +146,32 @@ def test_a_reversal_that_carries_its_originals_metadata_returns_the_money_and_is
     assert bench.open() == []
     assert bench.status(request_id) == "returned"
     assert bench.balances(bench.first()) == {"returned": 1_000, "at_stripe": 1_000}
+
+
+def test_one_that_the_books_refuse_is_reported_with_why_and_holds_up_none_of_its_neighbours(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(3):
+        bench.sent()
+    for made in bench.stripe.payouts.values():
+        made["status"] = "paid"
+    settle = recording.settle_payouts
+
+    def refusing(*arguments: Any) -> dict[str, str]:
+        if any(seen.id == "po_2" for seen in arguments[-1]):
+            raise PayoutsError("posted before with other content")
+        return settle(*arguments)
+
+    monkeypatch.setattr(recording, "settle_payouts", refusing)
+    bench.compare()
+
+    assert sorted(subject for _, subject, _ in bench.healed()) == ["po_1", "po_3"]
+    assert bench.open() == [("status", "po_2")]
+    assert "Not healed: posted before with other content" in bench.rows()[-1].text
+    monkeypatch.undo()
+    bench.compare()
+    assert bench.open() == []
+    assert bench.healed()[-1][2] == "by itself: pending → paid"
 
 
 def test_what_stripe_does_not_have_is_reported_once_and_until_it_is_back(bench: Bench) -> None:
