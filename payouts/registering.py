@@ -10,7 +10,6 @@ from sqlalchemy.exc import IntegrityError
 
 from payouts.errors import NotFoundError, ReferenceTakenError, RefusedError, RowIdTakenError
 from payouts.ids import IdMaker
-from payouts.machine import Alert
 from payouts.money import check_currency
 from payouts.partner import NO_SCHEDULE, Partner, PartnerState, bank_is_new
 from payouts.people import Actor, Scope
@@ -113,18 +112,6 @@ def refreshed(partner: Partner, account: AccountObject, asked_at_ms: int) -> Par
         refreshed_at_ms=asked_at_ms,
         updated_at_ms=max(asked_at_ms, partner.updated_at_ms),
     )
-
-
-def alerts_for(before: Partner, after: Partner) -> tuple[Alert, ...]:
-    """What operators must hear of after a refresh: a new bank account, and that nothing can be paid."""
-    alerts = []
-    if after.bank_account and after.bank_since_ms != before.bank_since_ms:
-        text = f"{after.reference} has a new bank account, {after.bank_label}: a person approves it"
-        alerts.append(Alert("alert.partner_bank_new", text))
-    if after.state == PartnerState.RESTRICTED != before.state:
-        reason = f": {after.state_reason}" if after.state_reason else ""
-        alerts.append(Alert("alert.partner_restricted", f"{after.reference} cannot be paid{reason}"))
-    return tuple(alerts)
 
 
 def the_partner(connection: Connection, key: str) -> Partner:

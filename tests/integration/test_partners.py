@@ -14,7 +14,7 @@ from payouts.errors import PayoutsError, ReferenceTakenError, RefusedError
 from payouts.ids import IdMaker
 from payouts.partner import Partner, PartnerState
 from payouts.people import Actor, Scope
-from payouts.registering import NewPartner, alerts_for, refreshed, register, the_partner
+from payouts.registering import NewPartner, refreshed, register, the_partner
 from payouts.storage import migrate
 from payouts.storage.engine import build_engine
 from payouts.storage.partner_rows import PARTNERS
@@ -195,21 +195,11 @@ def test_a_bank_account_is_new_when_its_id_or_fingerprint_changes_and_never_by_i
 
     same = refreshed(approved, seen(bank(1, status="verified")), NOW_MS + 1)
     assert (same.bank_since_ms, same.bank_status) == (NOW_MS, "verified")
-    assert alerts_for(approved, same) == ()
 
     for other in (bank(2), bank(1, fingerprint="another")):
         moved = refreshed(same, seen(other), NOW_MS + 2)
         assert moved.bank_since_ms == NOW_MS + 2
         assert moved.bank_approved == "ba_1", "what a person approved is not forgotten, nor carried over"
-        assert [alert.name for alert in alerts_for(same, moved)] == ["alert.partner_bank_new"]
 
     unseen = refreshed(same, seen(external_accounts=None), NOW_MS + 3)
     assert unseen.bank_account == "ba_1", "an account that shows none keeps what was known"
-
-
-def test_a_partner_that_cannot_be_paid_any_more_is_told_of_once(engine: Engine) -> None:
-    ready = refreshed(added(engine), seen(bank()), NOW_MS)
-    restricted = refreshed(ready, seen(bank(), payouts_enabled=False), NOW_MS + 1)
-    again = refreshed(restricted, seen(bank(), payouts_enabled=False), NOW_MS + 2)
-    assert [alert.name for alert in alerts_for(ready, restricted)] == ["alert.partner_restricted"]
-    assert alerts_for(restricted, again) == ()
