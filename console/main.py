@@ -2,6 +2,7 @@
 
 import os
 import sys
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -87,6 +88,20 @@ def worker(data: DataOption = None) -> None:
 def scheduler(data: DataOption = None) -> None:
     """Run the scheduler."""
     _become(["workers", "scheduler"], environment_of(data))
+
+
+@app.command()
+def sandbox(
+    port: Annotated[int, typer.Option(min=0, max=65535, metavar="N", help="0: any free one.")] = 0,
+    file: Annotated[Path | None, typer.Option(help="Keeps its state here, and continues from it.")] = None,
+    seed: Annotated[int, typer.Option(help="Of ids and faults: the same seed, the same story.")] = 1,
+    pace: Annotated[float, typer.Option(min=0, help="How many of its seconds pass in one.")] = 1.0,
+    faults: Annotated[Path | None, typer.Option(help="What goes wrong, as JSON.")] = None,
+) -> None:
+    """Run a Stripe to try the service on. A line of JSON says where it listens."""
+    flags = {"--port": port, "--file": file, "--seed": seed, "--pace": pace, "--faults": faults}
+    given = [str(part) for flag, value in flags.items() if value is not None for part in (flag, value)]
+    _become(["sandbox", *given], dict(os.environ))
 
 
 @app.command()
