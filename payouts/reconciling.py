@@ -41,6 +41,8 @@ FORGET_AT_ONCE = 2_000
 
 _LISTS = (Stage.TRANSFERS, Stage.PAYOUTS)
 """Stages that ask Stripe at every step; the others ask where they have to."""
+_CLEANING = (Stage.BEGIN, Stage.END)
+"""Stages that never ask."""
 _MORE = ""
 """The position of a stage that is not over and needs none to go on."""
 
@@ -62,6 +64,7 @@ class Reconciler:
             Stage.LOST_PAYOUTS: self._lost_payouts,
             Stage.OPEN: self._open,
             Stage.BALANCE: self._balance,
+            Stage.END: self._forget,
         }
         """Each takes a step and returns its position; None: the stage is over."""
 
@@ -78,7 +81,7 @@ class Reconciler:
             while progress.stage != Stage.DONE and not (budget.is_spent and progress.stage in _LISTS):
                 position = self._stages[progress.stage](progress, budget)
                 progress = self._advance(progress, position)
-                if budget.is_spent and position is not None:
+                if budget.is_spent and position is not None and progress.stage not in _CLEANING:
                     break
         except GatewayError as error:
             if error.transient or error.blocked:

@@ -19,7 +19,7 @@ class Stage(StrEnum):
     """The steps of comparing an account, in their order."""
 
     BEGIN = "begin"
-    """What was listed the last time is forgotten."""
+    """What is left of a comparison that was given up is forgotten."""
     TRANSFERS = "transfers"
     """The platform's only: what Stripe lists against our legs."""
     LOST_TRANSFERS = "lost_transfers"
@@ -29,6 +29,8 @@ class Stage(StrEnum):
     OPEN = "open"
     """Differences of earlier times that were not seen again: each is looked at."""
     BALANCE = "balance"
+    END = "end"
+    """What Stripe listed is forgotten."""
     DONE = "done"
 
 

@@ -3,6 +3,7 @@
 import copy
 import dataclasses
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -37,6 +38,7 @@ def test_books_that_agree_show_no_difference(bench: Bench) -> None:
 
     assert bench.rows() == []
     assert bench.everything() == before
+    assert bench.value("SELECT COUNT(*) FROM reconcile_seen") == 0
 
 
 def test_a_payout_that_is_further_along_at_stripe_goes_through_the_state_machine(bench: Bench) -> None:
@@ -146,6 +148,25 @@ def test_a_reversal_that_carries_its_originals_metadata_returns_the_money_and_is
     assert bench.open() == []
     assert bench.status(request_id) == "returned"
     assert bench.balances(bench.first()) == {"returned": 1_000, "at_stripe": 1_000}
+
+
+def test_six_who_compare_the_same_payouts_at_once_heal_each_of_them_once(bench: Bench) -> None:
+    bench.sent()
+    bench.stripe.faults = ["", "lost after"]
+    bench.sent()
+    for made in bench.stripe.payouts.values():
+        made["status"] = "paid"
+
+    def compare(_: int) -> None:
+        for stripe_id in ("po_1", "po_2"):
+            bench.reconciler.compare_one(ACCOUNT, stripe_id, Budget(PLENTY))
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(compare, range(6)))
+
+    assert sorted(subject for _, subject, _ in bench.healed()) == ["po_1", "po_2"]
+    assert bench.open() == []
+    assert bench.balances(bench.first()) == {"paid": 2_000, "at_bank": 2_000}
 
 
 def test_one_that_the_books_refuse_is_reported_with_why_and_holds_up_none_of_its_neighbours(
