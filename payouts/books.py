@@ -49,11 +49,13 @@ def follow(
 ) -> RequestStatus | None:
     """Where a payout's move takes its request; None where it stays.
 
-    A reversal (its amount is negative) takes a paid request to returned, and back if it fails later.
+    A reversal (its amount is negative) takes its request to returned, even where its event comes before that
+    of the payment, and back to paid if it fails later.
     """
     if amount_minor < 0:
         if new in _PAID and old not in _PAID:
-            return RequestStatus.RETURNED if now == RequestStatus.PAID else None
+            held = (*_UNDER_WAY, RequestStatus.SENT, RequestStatus.PAID)
+            return RequestStatus.RETURNED if now in held else None
         back = new in _FAILED and old in _PAID and now == RequestStatus.RETURNED
         return RequestStatus.PAID if back else None
     if new in _FAILED:
