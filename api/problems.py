@@ -3,7 +3,6 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from http import HTTPStatus
 
 import msgspec
 from sqlalchemy.exc import SQLAlchemyError
@@ -131,12 +130,6 @@ def challenge(more: str = "") -> dict[str, str]:
 def unavailable(detail: str, code: str = "unavailable") -> Told:
     """Not now: the same request can be sent again."""
     return Told(503, code, detail, headers={"Retry-After": str(RETRY_AFTER_S)})
-
-
-def of_status(status: int, detail: str, headers: Mapping[str, str] | None = None) -> Told:
-    """What the server says by itself, as that there is no such path."""
-    name = HTTPStatus(status).phrase.lower().replace(" ", "_").replace("-", "_")
-    return Told(status, name, detail, headers=dict(headers or {}))
 
 
 def wrong_fields(error: msgspec.ValidationError) -> ApiError:

@@ -7,9 +7,14 @@ from starlette.responses import Response
 
 from api.access import note, request_id_of
 from api.pool import OverloadedError, TooSlowError
-from api.problems import CONTENT_TYPE, Told, of_status, told, unavailable
+from api.problems import CONTENT_TYPE, Told, told, unavailable
 from payouts.logs import get_logger
 
+_ROUTER = {
+    404: ("no_such_address", "nothing is at this address: /api/v1/openapi.json lists what there is"),
+    405: ("no_such_method", "this address does not take that method: the header Allow names those it takes"),
+}
+"""What the router says by itself, in other words than a partner or a payout that is not there."""
 _FAULT = "this is a fault of the service's own; its log has more under this request_id"
 
 
@@ -38,9 +43,6 @@ def _told(error: Exception) -> Told | None:
     if isinstance(error, TooSlowError):
         return unavailable(str(error), "timed_out")
     if isinstance(error, HTTPException):
-        details = {
-            404: "there is nothing at this address: /api/v1/openapi.json lists what there is",
-            405: "this address does not take that method: the header Allow names those it takes",
-        }
-        return of_status(error.status_code, details.get(error.status_code, error.detail), error.headers)
+        code, detail = _ROUTER.get(error.status_code, ("bad_request", error.detail))
+        return Told(error.status_code, code, detail, headers=dict(error.headers or {}))
     return told(error)

@@ -91,9 +91,9 @@ def test_a_body_that_does_not_arrive_is_not_waited_for(
 def test_an_address_or_a_method_that_does_not_exist_is_told_so(portal: Portal) -> None:
     wrong_method = portal.ask("DELETE", "/payouts")
 
-    assert problem(portal.get("/nothing")) == (404, "not_found")
-    assert problem(portal.get("/payouts/")) == (404, "not_found")
-    assert problem(wrong_method) == (405, "method_not_allowed")
+    assert problem(portal.get("/nothing")) == (404, "no_such_address")
+    assert problem(portal.get("/payouts/")) == (404, "no_such_address")
+    assert problem(wrong_method) == (405, "no_such_method")
     assert set(wrong_method.headers["allow"].split(", ")) == {"GET", "HEAD", "POST"}
 
 
