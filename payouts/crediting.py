@@ -1,6 +1,6 @@
 """Credits and debits: the portal says what a partner has earned, and what it takes back."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -17,7 +17,7 @@ from payouts.partner import Partner
 from payouts.people import Actor, Scope
 from payouts.storage import audit_rows
 from payouts.storage.columns import PLATFORM
-from payouts.storage.ledger_queries import Transaction, find_transactions
+from payouts.storage.ledger_queries import Transaction, find_transactions, postings_of
 from payouts.storage.ledger_rows import NO_PARTNER, post
 from payouts.words import check_description, check_reference
 
@@ -114,25 +114,42 @@ def post_once(
     """
     entries: dict[tuple[str, str], Entry] = {}
     for change, entry in items:
-        first = entries.setdefault((entry.account, entry.reference), entry)
+        first = entries.setdefault(_key(entry), entry)
         if (first.kind, first.movements) != (entry.kind, entry.movements):
             raise ReferenceTakenError(f"{change.reference!r} is used twice, with different amounts")
     earlier = find_transactions(connection, entries)
+    _check_amounts(connection, earlier, entries)
     # What was posted before stays the answer, even if its month is closed by now.
-    unknown = [change for change, entry in items if (entry.account, entry.reference) not in earlier]
-    _check_dates(connection, unknown, make_id, now_ms)
-    new = {
-        (entry.account, entry.reference)
-        for entry in post(connection, list(entries.values()), make_id, now_ms)
-    }
-    found = find_transactions(connection, entries)
+    unknown = {key: entry for key, entry in entries.items() if key not in earlier}
+    _check_dates(connection, [c for c, e in items if _key(e) in unknown], make_id, now_ms)
+    new = {_key(entry) for entry in post(connection, list(unknown.values()), make_id, now_ms)}
+    found = {**earlier, **find_transactions(connection, unknown)}
     posted = []
     for change, entry in items:
-        key = (entry.account, entry.reference)
+        key = _key(entry)
         _check_same(found[key], change, entry)
         posted.append(Posted(found[key], key in new))
         new.discard(key)  # of two that say the same, the first one was new
     return posted
+
+
+def _key(entry: Entry) -> tuple[str, str]:
+    return entry.account, entry.reference
+
+
+def _check_amounts(
+    connection: Connection,
+    earlier: Mapping[tuple[str, str], Transaction],
+    entries: Mapping[tuple[str, str], Entry],
+) -> None:
+    posted = postings_of(connection, [transaction.id for transaction in earlier.values()])
+    for key, transaction in earlier.items():
+        was = {posting.kind: posting.amount_minor for posting in posted.get(transaction.id, [])}
+        if was != entries[key].sums():
+            raise ReferenceTakenError(
+                f"{transaction.reference!r} was posted before with other content: "
+                "a correction needs a reference of its own"
+            )
 
 
 def partner_entry(cause: Cause, partner: Partner, change: Change, actor: Actor, now_ms: int) -> Entry:

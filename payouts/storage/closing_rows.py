@@ -20,6 +20,7 @@ GUARD = "0000-00"
 SLICE_MS = 3_600_000
 """Postings are summed an hour at a time: no statement takes long, however many there are."""
 
+ACCOUNTS_AT_ONCE = 1_000
 START = "0" * 64
 """What the first closed month has for the digest of the one before."""
 
@@ -117,9 +118,9 @@ def sums_between(connection: Connection, from_ms: int, until_ms: int) -> tuple[i
     transactions, sums = 0, dict[str, dict[str, int]]()
     for begin_ms, end_ms in _slices(connection, from_ms, until_ms):
         transactions += _transactions(connection, begin_ms, end_ms)
-        for row in _summed(connection, begin_ms, end_ms):
-            kinds = sums.setdefault(row.currency, {})
-            kinds[row.kind] = kinds.get(row.kind, 0) + int(row.total)
+        for currency, kind, total in _summed(connection, begin_ms, end_ms):
+            kinds = sums.setdefault(currency, {})
+            kinds[kind] = kinds.get(kind, 0) + total
     return transactions, sums
 
 
@@ -141,17 +142,22 @@ def _transactions(connection: Connection, begin_ms: int, end_ms: int) -> int:
     return connection.scalar(query) or 0
 
 
-def _summed(connection: Connection, begin_ms: int, end_ms: int) -> list[Row[Any]]:
-    t, a = ledger_transactions.c, ledger_accounts.c
-    query = (
-        select(a.currency, a.kind, func.sum(postings.c.amount_minor).label("total"))
+def _summed(connection: Connection, begin_ms: int, end_ms: int) -> Iterator[tuple[str, str, int]]:
+    """What an hour added, by currency and kind. The few ledger accounts are looked up afterwards: a join
+    that begins with them would read all that was ever posted to them."""
+    t, p, a = ledger_transactions.c, postings.c, ledger_accounts.c
+    added = connection.execute(
+        select(p.ledger_account_id, func.sum(p.amount_minor).label("total"))
         .select_from(ledger_transactions)
-        .join(postings, postings.c.transaction_id == t.id)
-        .join(ledger_accounts, a.id == postings.c.ledger_account_id)
+        .join(postings, p.transaction_id == t.id)
         .where(t.effective_at_ms >= begin_ms, t.effective_at_ms < end_ms)
-        .group_by(a.currency, a.kind)
-    )
-    return list(connection.execute(query))
+        .group_by(p.ledger_account_id)
+    ).all()
+    for first in range(0, len(added), ACCOUNTS_AT_ONCE):
+        totals = {row.ledger_account_id: int(row.total) for row in added[first : first + ACCOUNTS_AT_ONCE]}
+        query = select(a.id, a.currency, a.kind).where(a.id.in_(sorted(totals)))
+        for row in connection.execute(query):
+            yield row.currency, row.kind, totals[row.id]
 
 
 def _close(row: Row[Any]) -> Close:

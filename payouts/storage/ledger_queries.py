@@ -1,6 +1,6 @@
 """What is asked about the ledger: transactions by reference, the journal, sums. Read-only."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,6 +34,16 @@ class Transaction:
     posted_at_ms: int
 
 
+@dataclass(frozen=True, slots=True)
+class Posting:
+    """What a transaction added to one ledger account. `partner_id` 0: the platform's."""
+
+    partner_id: int
+    kind: LedgerKind
+    currency: str
+    amount_minor: int
+
+
 TRANSACTIONS = Records(ledger_transactions, Transaction, fixed=Transaction.__dataclass_fields__, reads={})
 
 
@@ -55,8 +65,7 @@ def journal(connection: Connection, filters: Filters, limit: int) -> list[dict[s
         partners, partners.c.id == ledger_transactions.c.partner_id
     )
     rows = page(connection, query, ledger_transactions, filters, limit)
-    moved = _postings(connection, [row["id"] for row in rows])
-    return [{**row, "postings": moved.get(row["id"], [])} for row in rows]
+    return _with_postings(connection, rows)
 
 
 def journal_between(
@@ -78,26 +87,46 @@ def journal_between(
     after = floor_id(from_ms - CLOCKS_DIFFER_MS) - 1
     while True:
         rows = [dict(row._mapping) for row in connection.execute(query.where(t.id > after))]
-        moved = _postings(connection, [row["id"] for row in rows])
+        rows = _with_postings(connection, rows)
         connection.rollback()  # however slowly it is read, no transaction stays open for it
-        yield from ({**row, "postings": moved.get(row["id"], [])} for row in rows)
+        yield from rows
         if len(rows) < PAGE:
             return
         after = rows[-1]["id"]
 
 
-def _postings(connection: Connection, transaction_ids: list[int]) -> dict[int, list[dict[str, Any]]]:
-    a = ledger_accounts.c
+def _with_postings(connection: Connection, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    moved = postings_of(connection, [row["id"] for row in rows])
+    names = ("kind", "currency", "amount_minor")
+    return [
+        {**row, "postings": [{name: getattr(p, name) for name in names} for p in moved.get(row["id"], [])]}
+        for row in rows
+    ]
+
+
+def postings_of(connection: Connection, transaction_ids: Collection[int]) -> dict[int, list[Posting]]:
+    """The postings of these transactions. In two steps: where a join begins with the few ledger accounts,
+    the database reads all that was ever posted to them."""
+    if not transaction_ids:
+        return {}
+    p, a = postings.c, ledger_accounts.c
     rows = connection.execute(
-        select(postings.c.transaction_id, a.kind, a.currency, postings.c.amount_minor)
-        .join(ledger_accounts, a.id == postings.c.ledger_account_id)
-        .where(postings.c.transaction_id.in_(transaction_ids))
-        .order_by(postings.c.id)
-    )
-    found: dict[int, list[dict[str, Any]]] = {}
+        select(p.transaction_id, p.ledger_account_id, p.amount_minor)
+        .where(p.transaction_id.in_(transaction_ids))
+        .order_by(p.id)
+    ).all()
+    ids = {row.ledger_account_id for row in rows}
+    of = {
+        row.id: row
+        for row in connection.execute(
+            select(a.id, a.partner_id, a.kind, a.currency).where(a.id.in_(sorted(ids)))
+        )
+    }
+    found: dict[int, list[Posting]] = {}
     for row in rows:
-        line = {"kind": row.kind, "currency": row.currency, "amount_minor": row.amount_minor}
-        found.setdefault(row.transaction_id, []).append(line)
+        account = of[row.ledger_account_id]
+        posting = Posting(account.partner_id, LedgerKind(account.kind), account.currency, row.amount_minor)
+        found.setdefault(row.transaction_id, []).append(posting)
     return found
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, and_, case, func, or_, select
 
 from payouts.ledger import LedgerKind
+from payouts.storage.ledger_queries import postings_of
 from payouts.storage.money_tables import ledger_accounts, ledger_transactions, postings
 
 PAGE = 500
@@ -62,27 +63,14 @@ def changes(connection: Connection, partner_id: int, from_ms: int, until_ms: int
             .order_by(t.effective_at_ms, t.id)
             .limit(PAGE)
         ).all()
-        moved = _by_kind(connection, partner_id, [row.id for row in page])
+        moved = postings_of(connection, [row.id for row in page])
         connection.rollback()  # however slowly it is read, no transaction stays open for it
-        yield from (Change(*row, by_kind=moved.get(row.id, {})) for row in page)
+        for row in page:
+            own = [posting for posting in moved.get(row.id, []) if posting.partner_id == partner_id]
+            yield Change(*row, by_kind={posting.kind: posting.amount_minor for posting in own})
         if len(page) < PAGE:
             return
         after = (page[-1].effective_at_ms, page[-1].id)
-
-
-def _by_kind(
-    connection: Connection, partner_id: int, transaction_ids: list[int]
-) -> dict[int, dict[LedgerKind, int]]:
-    p, a = postings.c, ledger_accounts.c
-    rows = connection.execute(
-        select(p.transaction_id, a.kind, p.amount_minor)
-        .join(ledger_accounts, a.id == p.ledger_account_id)
-        .where(p.transaction_id.in_(transaction_ids), a.partner_id == partner_id)
-    )
-    found: dict[int, dict[LedgerKind, int]] = {}
-    for row in rows:
-        found.setdefault(row.transaction_id, {})[LedgerKind(row.kind)] = row.amount_minor
-    return found
 
 
 def paid_between(connection: Connection, partner_id: int, from_ms: int, until_ms: int) -> list[Paid]:
