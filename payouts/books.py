@@ -226,11 +226,17 @@ class Books:
         request = self.requests[leg.request_id]
         reference = f"leg:{leg.id}:reversed:{total_minor}"
         self.post(request, "transfer_reversed", reference, ledger.transfer_reversed(more))
-        if whole and request.status in _TAKEN_BACK:
+        if whole and self._is_taken_back(request):
             self.post(
                 request, "taken_back", f"request:{request.id}:taken_back", ledger.taken_back(leg.amount_minor)
             )
             self.move(request, RequestStatus.REVERSED, f"transfer {leg.stripe_id} was reversed", **_AT_REST)
+
+    def _is_taken_back(self, request: PayoutRequest) -> bool:
+        """Whether its claim lies with what was returned: unclear it may have become on either way."""
+        if request.status == RequestStatus.UNCLEAR:
+            return last_leg(self.legs_of(request), LegKind.REVERSAL) is not None
+        return request.status in (RequestStatus.RETURNED, RequestStatus.REVERSING)
 
     def write(self) -> None:
         """Write all that changed."""
@@ -254,4 +260,3 @@ _AT_REST: dict[str, Any] = {
     "tries": 0,
 }
 """What a request looks like that no worker has anything to do for."""
-_TAKEN_BACK = (RequestStatus.RETURNED, RequestStatus.REVERSING, RequestStatus.UNCLEAR)

@@ -81,8 +81,8 @@ class Settings(BaseSettings):
     sweep_grace_s: float = Field(default=10.0, gt=0)
     sweep_max_queued: int = Field(default=200, ge=1)
 
-    reconcile_interval_s: float = Field(default=3600.0, gt=0)
-    """How often a round of comparing with Stripe begins."""
+    reconcile_interval_s: float = Field(default=3600.0, ge=0)
+    """How often a round of comparing with Stripe begins. 0: only by command."""
     reconcile_reads_most: int = Field(default=2_000, ge=2)
     """Answers that one round may ask of Stripe; where that is not enough, the next round goes on."""
 

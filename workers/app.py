@@ -100,15 +100,16 @@ def run_scheduler(settings: Settings) -> None:
 
     stop = StopSignal()
     get_logger().info("scheduler.started", sweep_every_s=settings.sweep_interval_s)
+    rounds = [Job("reconcile", STEP_EVERY_S, starter.sweep)] if settings.reconcile_interval_s else []
     run_jobs(
         [
+            *rounds,
             Job("sweep", settings.sweep_interval_s, sweeper.sweep),
             Job("drain", settings.sweep_interval_s, drain),
             Job("send", settings.sweep_interval_s, wake.sweep),
             Job("partners", settings.sweep_interval_s, PartnerSweeper(engine, messages).sweep),
             Job("schedule", settings.sweep_interval_s, schedules.step),
             Job("notices", settings.sweep_interval_s, notices.sweep),
-            Job("reconcile", STEP_EVERY_S, starter.sweep),
             Job("prune notices", PRUNE_EVERY_S, notices.prune),
             Job("prune", PRUNE_EVERY_S, lambda: forget_outflow(engine, now_ms())),
             Job("prune answers", PRUNE_EVERY_S, lambda: forget_answers(engine, now_ms())),

@@ -47,6 +47,7 @@ class Stack:
             "RECEIVER_PORT": str(self.port),
             "SWEEP_INTERVAL_S": "0.3",
             "SWEEP_GRACE_S": "1",
+            "RECONCILE_INTERVAL_S": "0",  # it asks Stripe, and reports payouts of long ago as overdue
             **settings,
         }
         self.engine = build_engine(database_url, timeout_s=10, pool_size=5)
