@@ -86,6 +86,9 @@ class Settings(BaseSettings):
     reconcile_reads_most: int = Field(default=2_000, ge=2)
     """Answers that one round may ask of Stripe; where that is not enough, the next round goes on."""
 
+    ledger_check_interval_s: float = Field(default=3600.0, ge=0)
+    """How often the books are checked. 0: only by command."""
+
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "console"] = "json"
     log_events: bool = False

@@ -27,6 +27,7 @@ from payouts.storage.migrate import require_current
 from payouts.storage.spill import Spill
 from workers.actors import Actors
 from workers.broker import WakingRedisBroker
+from workers.check import LedgerChecking
 from workers.messages import Messages
 from workers.notify import NoticeSweeper, Notifier
 from workers.reconcile import STEP_EVERY_S, Reconciling, RoundStarter
@@ -50,6 +51,12 @@ def run_worker(settings: Settings) -> None:
     rounds = open_rounds(settings, parts.engine)
     reconciling = Reconciling(open_reconciler(parts), rounds, messages)
 
+    checking = LedgerChecking(parts.engine, parts.applier.rules.make_id, now_ms)
+
+    def declare_maintenance(broker: WakingRedisBroker) -> None:
+        reconciling.declare(broker)
+        checking.declare(broker)
+
     def pool(declare: Callable[[WakingRedisBroker], None], threads: int) -> Worker:
         broker = WakingRedisBroker(client, settings.queue_namespace, middleware=[Retries()])
         set_broker(broker)
@@ -61,7 +68,7 @@ def run_worker(settings: Settings) -> None:
         pool(actors.declare_events, settings.worker_threads),
         pool(actors.declare_payouts, settings.sender_threads),
         pool(notifier.declare, len(channels) + 1),
-        pool(reconciling.declare, 1),
+        pool(declare_maintenance, 1),
     ]
     stop = StopSignal()
     for each in pools:
@@ -101,9 +108,11 @@ def run_scheduler(settings: Settings) -> None:
     stop = StopSignal()
     get_logger().info("scheduler.started", sweep_every_s=settings.sweep_interval_s)
     rounds = [Job("reconcile", STEP_EVERY_S, starter.sweep)] if settings.reconcile_interval_s else []
+    check_s = settings.ledger_check_interval_s
     run_jobs(
         [
             *rounds,
+            *([Job("check the ledger", check_s, messages.check_ledger)] if check_s else []),
             Job("sweep", settings.sweep_interval_s, sweeper.sweep),
             Job("drain", settings.sweep_interval_s, drain),
             Job("send", settings.sweep_interval_s, wake.sweep),

@@ -25,6 +25,7 @@ SEND = "send_payout"
 REFRESH = "refresh_partner"
 DELIVER_NOTICES = "deliver_notices"
 RECONCILE = "reconcile_account"
+CHECK_LEDGER = "check_ledger"
 
 
 class Messages:
@@ -69,6 +70,10 @@ class Messages:
     def reconcile_account(self, account: str) -> None:
         """Ask for an account to be compared with Stripe a step further."""
         self._send(MAINTENANCE_QUEUE, RECONCILE, account)
+
+    def check_ledger(self) -> None:
+        """Ask for the books to be checked."""
+        self._send(MAINTENANCE_QUEUE, CHECK_LEDGER)
 
     def waiting(self, queue: str) -> int:
         """How many messages of `queue` no worker has fetched yet."""

@@ -1,4 +1,4 @@
-"""Outbox rows about partners."""
+"""Outbox rows about partners, and about the platform's own books."""
 
 from dataclasses import dataclass
 
@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 from payouts.ids import IdMaker
 from payouts.partner import Partner
 from payouts.storage.bulk import insert_rows
+from payouts.storage.columns import PLATFORM
 from payouts.storage.payout_rows import PENDING_DELIVERY
 from payouts.storage.tables import outbox
 
@@ -27,23 +28,44 @@ class PartnerNotice:
         return f"{self.partner.id}:{self.name}:{self.occasion}"[:128]
 
 
+@dataclass(frozen=True, slots=True)
+class PlatformNotice:
+    """A domain event about the service's own books: at most one of a name for each occasion."""
+
+    name: str
+    at_ms: int
+    text: str
+    occasion: str
+
+
 def insert_partner_notice(connection: Connection, notice: PartnerNotice, make_id: IdMaker) -> None:
     """Write an outbox row; one that was told before is left out."""
     partner = notice.partner
-    body = {
-        "name": notice.name,
-        "partner": partner.reference,
-        "account": partner.account,
-        "state": partner.state,
-        "text": notice.text,
-        "occurred_at_ms": notice.at_ms,
-    }
+    about = {"partner": partner.reference, "account": partner.account, "state": partner.state}
+    body = {"name": notice.name, **about, "text": notice.text, "occurred_at_ms": notice.at_ms}
+    _insert(connection, make_id(), partner.account, notice.name, notice.dedupe_key, body, notice.at_ms)
+
+
+def insert_platform_notice(connection: Connection, notice: PlatformNotice, make_id: IdMaker) -> None:
+    """Write an outbox row; one that was told before is left out."""
+    body = {"name": notice.name, "text": notice.text, "occurred_at_ms": notice.at_ms}
+    key = f"{notice.name}:{notice.occasion}"[:128]
+    _insert(connection, make_id(), PLATFORM, notice.name, key, body, notice.at_ms)
+
+
+def _insert(
+    connection: Connection,
+    row_id: int,
+    account: str,
+    name: str,
+    dedupe_key: str,
+    body: dict[str, object],
+    at_ms: int,
+) -> None:
     columns = (
         *("id", "account", "name", "dedupe_key"),
         *("body", "status", "due_at_ms", "attempts", "created_at_ms"),
     )
-    row = (
-        *(make_id(), partner.account, notice.name, notice.dedupe_key),
-        *(msgspec.json.encode(body).decode(), PENDING_DELIVERY, notice.at_ms, 0, notice.at_ms),
-    )
+    text = msgspec.json.encode(body).decode()
+    row = (row_id, account, name, dedupe_key, text, PENDING_DELIVERY, at_ms, 0, at_ms)
     insert_rows(connection, outbox, columns, [row], skip="dedupe_key")
