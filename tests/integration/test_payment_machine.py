@@ -85,6 +85,8 @@ class PaymentMachine(RuleBasedStateMachine):
         self.payer = Payer(self.engine, self.stripe)
         self.clock = self.stripe.clock = self.payer.clock
         self.applier = Applier(self.engine, Rules(self.payer.make_id, self.clock, "tests:1", 20))
+        # A reversal heard of before the payment itself is a test of its own, below.
+        self.stripe.may_reverse = self._is_known_as_paid
         self.partners: list[Partner] = []
         self.requests: list[int] = []
         self.held: dict[int, str] = {}
@@ -393,6 +395,10 @@ class PaymentMachine(RuleBasedStateMachine):
             legs = connection.scalars(sa.text(sql), {"id": request_id}).all()
         return not any(self.stripe.has_leg(leg_id) for leg_id in legs)
 
+    def _is_known_as_paid(self, stripe_id: str) -> bool:
+        sql = "SELECT status FROM payouts WHERE stripe_id = :id"
+        return bool(self.payer.value(sql, id=stripe_id) == "paid")
+
     def _paid(self) -> list[str]:
         return [key for key, payout in self.stripe.payouts.items() if payout["status"] == "paid"]
 
@@ -489,6 +495,24 @@ def test_a_reversal_that_fails_after_the_money_was_sent_again_leaves_the_books_s
         made.retry(0)
         made.a_paid_payout_comes_back(1, by_reversal=True)  # the reversal fails
         made._deliver_the_rest()
+        made.the_books_are_sound()
+    finally:
+        made.patch.undo()
+        made.engine.dispose()
+
+
+@pytest.mark.xfail(reason="paid is below nothing until the payment's own event comes", strict=True)
+def test_a_reversal_that_is_heard_of_before_its_payment_leaves_the_books_sound(
+    machine: Callable[[], PaymentMachine],
+) -> None:
+    made = machine()
+    try:
+        made.stripe.may_reverse = lambda _: True
+        made.begin([(0, 1_000, True)])
+        made.a_payout_is_paid(0)
+        made.a_paid_payout_comes_back(0, by_reversal=True)
+        made.a_payout_is_paid(0)  # the reversal
+        made._deliver([len(made.stripe.events) - 1])
         made.the_books_are_sound()
     finally:
         made.patch.undo()

@@ -2,6 +2,7 @@
 moment at which the caller dies."""
 
 import json
+from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
 
@@ -40,6 +41,8 @@ class LivingStripe(SmallStripe):
         self.reversals_fail = False
         """Whether a reversal can fail after it was paid. The books do not yet follow one that does so once a
         person has acted on the money that it brought."""
+        self.may_reverse: Callable[[str], bool] = lambda _: True
+        """Which paid payouts a reversal can take back."""
         self._since_ms: dict[str, int] = {}
         self._calling: FrozenCall | None = None
 
@@ -94,6 +97,8 @@ class LivingStripe(SmallStripe):
             return ("failed",) if self._undoable(payout) else ()
         if payout["status"] == "paid" and payout.get("reversed_by"):
             return ()
+        if payout["status"] == "paid" and not self.may_reverse(payout["id"]):
+            return ("failed",)
         return NEXT.get(payout["status"], ())
 
     def find_payout(self, account: str, leg_id: int, since_s: int, until_s: int) -> bytes | None:
