@@ -5,7 +5,7 @@ import dataclasses
 from payouts import ledger
 from payouts.backoff import retry_delay_ms
 from payouts.books import Books, MadeLeg
-from payouts.calls import Doubt, Made, Refused, Remedy, Unknown, remedy_for
+from payouts.calls import NO_ACCESS, Doubt, Made, Refused, Remedy, Unknown, remedy_for
 from payouts.errors import PayloadError
 from payouts.event import read_payout_object
 from payouts.leg import Attempt, Leg
@@ -14,6 +14,7 @@ from payouts.plan import last_leg
 from payouts.request import PayoutRequest
 from payouts.sightings import Cause, Sightings
 from payouts.states import AttemptStatus, LegKind, LegStatus, RequestStatus
+from payouts.storage.request_notices import RequestNotice
 from payouts.storage.request_rows import ACCOUNT_BALANCE, PLATFORM_BALANCE
 from payouts.transfer import read_reversal_object, read_transfer_object
 from payouts.turns import LookUpFailed, NotFound, Result, Turn
@@ -59,9 +60,10 @@ class Answers:
         if leg.kind == LegKind.TRANSFER:
             transfer = read_transfer_object(made.body)
             self._check(leg, transfer.amount, transfer.currency)
-            self.books.leg_made(leg, MadeLeg(transfer.id, made.stripe_request_id))
-            if _pays_out_by_itself(self.partners[request.partner_id]):
-                self._swept(leg)
+            if not self.books.leg_made(leg, MadeLeg(transfer.id, made.stripe_request_id)):
+                self._doubled(request, leg, transfer.id)
+            elif self.partners[request.partner_id].manual_schedule is False:
+                self.books.swept(leg)
         elif leg.kind == LegKind.PAYOUT:
             self._payout_made(leg, made)
         else:
@@ -80,33 +82,34 @@ class Answers:
         if held is not None and held.request_id is None:
             # Its event came first and could not be told for ours: it is now, and the books catch up.
             held = self.sightings.link(held, leg)
-            self.books.leg_made(leg, MadeLeg(seen.id, made.stripe_request_id))
-            self.books.payout_moved(held, None)
+            if self.books.leg_made(leg, MadeLeg(seen.id, made.stripe_request_id)):
+                self.books.payout_moved(held, None)
         before = len(self.sightings.transitions)
         self.sightings.see(Cause(leg.account), seen, leg.request_id)
-        self.books.leg_made(leg, MadeLeg(seen.id, made.stripe_request_id))
+        if not self.books.leg_made(leg, MadeLeg(seen.id, made.stripe_request_id)):
+            self._doubled(self.books.requests[leg.request_id], leg, seen.id)
+            return
         for row in self.sightings.transitions[before:]:
             self.books.payout_moved(row.payout, row.transition.from_status)
+
+    def _doubled(self, request: PayoutRequest, leg: Leg, stripe_id: str) -> None:
+        text = f"Stripe made {stripe_id} although {leg.stripe_id} was made for the same leg: money left twice"
+        notice = RequestNotice("alert.payout_duplicate", request, self.books.now_ms, text, stripe_id)
+        self.books.notices.append(notice)
 
     def _check(self, leg: Leg, amount_minor: int, currency: str) -> None:
         if (leg.amount_minor, leg.currency) != (amount_minor, currency.lower()):
             said = f"{amount_minor} {currency}"
             raise PayloadError(f"asked for {leg.amount_minor} {leg.currency}, Stripe made {said}")
 
-    def _swept(self, leg: Leg) -> None:
-        """Stripe pays the account out by itself: with the transfer this service has done its part."""
-        request = self.books.requests[leg.request_id]
-        kinds = ledger.LedgerKind
-        movements = (
-            ledger.Movement(kinds.IN_TRANSIT, kinds.PAID, leg.amount_minor),
-            ledger.Movement(kinds.AT_STRIPE, kinds.AT_BANK, leg.amount_minor),
-        )
-        self.books.post(request, "swept", f"leg:{leg.id}:swept", movements)
-        reason = "transferred; Stripe pays the account out on its own schedule"
-        self.books.move(request, RequestStatus.PAID, reason, tries=0, blocked=None, blocked_text=None)
-
     def _refused(self, request: PayoutRequest, leg: Leg, attempt: Attempt, refused: Refused) -> None:
         remedy = remedy_for(refused)
+        if refused.code == NO_ACCESS and attempt.sends > 1:
+            # Said before the key is looked at: what an earlier sending did only a look can tell.
+            self.books.change_attempt(attempt, error_code=Doubt.REPEATED_ERROR, error=refused.text[:1000])
+            self._restrict(request, refused.text)
+            self._try_again(request, Doubt.REPEATED_ERROR, refused.text, LOOK_AGAIN_MS, request.tries + 1)
+            return
         if remedy == Remedy.BUG:
             # The key was used with another request: what became of that one only a look can tell.
             self.books.change_attempt(
@@ -154,7 +157,7 @@ class Answers:
             kinds = ledger.LedgerKind
             back = (ledger.Movement(kinds.IN_TRANSIT, kinds.RETURNED, amount),)
             self.books.post(request, "payout_refused", f"leg:{leg.id}:refused", back)
-        self.books.move(request, RequestStatus.RETURNED, refused.text, blocked=None, blocked_text=None)
+        self.books.returned(request, refused.text)
 
     def _restrict(self, request: PayoutRequest, text: str) -> None:
         partner = self.partners[request.partner_id]
@@ -200,7 +203,3 @@ class Answers:
         self.books.change_request(
             request, blocked=code, blocked_text=text[:1000], due_at_ms=due, tries=min(tries, 30_000)
         )
-
-
-def _pays_out_by_itself(partner: Partner) -> bool:
-    return partner.manual_schedule is False

@@ -200,13 +200,15 @@ class Batch:
         for item, seen in unknown:
             leg = legs.get(named.get(seen.id) or 0)
             # Whoever holds the account can write any metadata: it counts only where all else fits.
-            if leg and leg.kind == LegKind.PAYOUT and leg.account == item.account and _same(leg, seen):
+            fits = leg and leg.kind == LegKind.PAYOUT and leg.account == item.account and _same(leg, seen)
+            if leg and fits and leg.stripe_id in (None, seen.id):
                 links.legs[seen.id] = leg
         originals = {seen.id: id_of(seen.original_payout) for _, seen in unknown if seen.amount < 0}
         by_original = request_ids_of(self.connection, {key for key in originals.values() if key})
         for stripe_id, original in originals.items():
-            if original in by_original:
-                links.reversed_requests[stripe_id] = by_original[original]
+            request_id = by_original.get(original or "") or links.request_id(original or "")
+            if request_id is not None:
+                links.reversed_requests[stripe_id] = request_id
         return links
 
     def _note_made(self, sightings: Sightings) -> None:

@@ -174,19 +174,71 @@ class Books:
         request = self.requests.get(payout.request_id or 0)
         if request is None or payout.status is None:
             return
+        legs = self.legs_of(request)
+        mine = next((leg for leg in legs if leg.stripe_id == payout.stripe_id), None)
+        if mine is None and payout.amount_minor > 0:
+            return  # not what this service had made: it moves no books
         for step in steps_of_payout(old, payout.status, payout.amount_minor):
             reference = f"payout:{payout.id}:{step.name}"
             self.post(request, f"payout_{step.name}", reference, step.movements, payout.id)
-        legs = self.legs_of(request)
-        mine = next((leg for leg in legs if leg.stripe_id == payout.stripe_id), None)
+        self._watch_reversal(request, payout, old)
         if mine and payout.status in _FAILED and mine.status == LegStatus.DONE:
             self.change_leg(mine, status=LegStatus.FAILED)
         newest = last_leg(legs, LegKind.PAYOUT)
         if mine is not None and newest is not None and mine.id != newest.id:
             return  # of an attempt before the newest: the request has gone on from there
         to = follow(request.status, old, payout.status, payout.amount_minor)
-        if to is not None:
-            self.move(request, to, f"payout {payout.stripe_id} is {payout.status}", **_AT_REST)
+        reason = f"payout {payout.stripe_id} is {payout.status}"
+        if to == RequestStatus.RETURNED:
+            self.returned(request, reason)
+        elif to is not None:
+            self.move(request, to, reason, **_AT_REST)
+
+    def _watch_reversal(self, request: PayoutRequest, payout: Payout, old: PayoutStatus | None) -> None:
+        failed_late = payout.amount_minor < 0 and payout.status in _FAILED and old in _PAID
+        if failed_late and request.status != RequestStatus.RETURNED:
+            text = f"reversal {payout.stripe_id} failed after its money was sent again or taken back"
+            self.notices.append(RequestNotice("alert.paid_twice", request, self.now_ms, text, str(payout.id)))
+
+    def returned(self, request: PayoutRequest, reason: str) -> PayoutRequest:
+        """A payout failed or came back: its money lies in the partner's Stripe account, unless the transfer
+        was taken back already."""
+        request = self.move(request, RequestStatus.RETURNED, reason, **_AT_REST)
+        transfer = last_leg(self.legs_of(request), LegKind.TRANSFER)
+        if transfer is not None and transfer.status == LegStatus.REVERSED:
+            return self._taken_back(request, transfer)
+        return request
+
+    def given_up(self, request: PayoutRequest, reason: str, actor: str | None = None) -> PayoutRequest:
+        """The payout will not be made although the transfer was: the claim goes to what was returned."""
+        payout_leg = last_leg(self.legs_of(request), LegKind.PAYOUT)
+        if payout_leg is not None:
+            self.change_leg(payout_leg, status=LegStatus.FAILED)
+        kinds = ledger.LedgerKind
+        moved = (Movement(kinds.IN_TRANSIT, kinds.RETURNED, request.amount_minor),)
+        number = len(self.attempts_of(request))
+        self.post(request, "given_up", f"request:{request.id}:given_up:{number}", moved, actor=actor)
+        return self.returned(request, reason)
+
+    def swept(self, leg: Leg) -> None:
+        """Stripe pays the account out by itself: with the transfer this service has done its part."""
+        request = self.requests[leg.request_id]
+        if request.status != RequestStatus.SENDING:
+            return
+        kinds = ledger.LedgerKind
+        movements = (
+            Movement(kinds.IN_TRANSIT, kinds.PAID, leg.amount_minor),
+            Movement(kinds.AT_STRIPE, kinds.AT_BANK, leg.amount_minor),
+        )
+        self.post(request, "swept", f"leg:{leg.id}:swept", movements)
+        reason = "transferred; Stripe pays the account out on its own schedule"
+        self.move(request, RequestStatus.PAID, reason, **_AT_REST)
+
+    def _taken_back(self, request: PayoutRequest, transfer: Leg) -> PayoutRequest:
+        movements = ledger.taken_back(transfer.amount_minor)
+        self.post(request, "taken_back", f"request:{request.id}:taken_back", movements)
+        reason = f"transfer {transfer.stripe_id} was reversed"
+        return self.move(request, RequestStatus.REVERSED, reason, **_AT_REST)
 
     def leg_made(self, leg: Leg, made: MadeLeg) -> bool:
         """Stripe has made a leg's object. False: another object was made for it before."""
@@ -205,13 +257,13 @@ class Books:
         request = self.requests[leg.request_id]
         if leg.kind == LegKind.TRANSFER:
             self.post(request, "transfer", f"leg:{leg.id}:made", ledger.transferred(leg.amount_minor))
-        if request.status in _UNDER_WAY and leg.kind == LegKind.TRANSFER:
+        if request.status in (*_UNDER_WAY, RequestStatus.QUEUED) and leg.kind == LegKind.TRANSFER:
             self._go_on(request)
         return True
 
     def _go_on(self, request: PayoutRequest) -> None:
-        if request.status == RequestStatus.UNCLEAR:
-            request = self.move(request, RequestStatus.SENDING, "what was unclear was found at Stripe")
+        if request.status != RequestStatus.SENDING:
+            request = self.move(request, RequestStatus.SENDING, "the transfer was found at Stripe")
         self.change_request(request, blocked=None, blocked_text=None, tries=0, due_at_ms=self.now_ms)
 
     def transfer_reversed(self, leg: Leg, total_minor: int) -> None:
@@ -227,10 +279,17 @@ class Books:
         reference = f"leg:{leg.id}:reversed:{total_minor}"
         self.post(request, "transfer_reversed", reference, ledger.transfer_reversed(more))
         if whole and self._is_taken_back(request):
-            self.post(
-                request, "taken_back", f"request:{request.id}:taken_back", ledger.taken_back(leg.amount_minor)
-            )
-            self.move(request, RequestStatus.REVERSED, f"transfer {leg.stripe_id} was reversed", **_AT_REST)
+            self._taken_back(request, self.legs[leg.id])
+        elif whole and request.status == RequestStatus.SENDING and not self.has_open_attempt(request):
+            self.given_up(request, f"transfer {leg.stripe_id} was reversed before the payout was made")
+
+    def has_open_attempt(self, request: PayoutRequest) -> bool:
+        """Whether the outcome of a call is not known."""
+        return any(attempt.status == AttemptStatus.OPEN for attempt in self.attempts_of(request))
+
+    def new_leg_id(self, request: PayoutRequest) -> int:
+        """An id that sorts behind the request's legs, whatever the clock of this process says."""
+        return max([self.make_id(), *(leg.id + 1 for leg in self.legs_of(request))])
 
     def _is_taken_back(self, request: PayoutRequest) -> bool:
         """Whether its claim lies with what was returned: unclear it may have become on either way."""

@@ -35,6 +35,8 @@ def cancel(
             "being_sent",
             f"{request.public_id} is being sent at this moment: look again in a minute",
         )
+    if books.has_open_attempt(request) or any(leg.stripe_id for leg in books.legs_of(request)):
+        raise RefusedError("being_sent", f"Stripe has, or may have, a transfer for {request.public_id}")
     canceled = give_back(books, request, RequestStatus.CANCELED, reason, actor.name)
     books.write()
     audit_rows.append(

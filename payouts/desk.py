@@ -161,8 +161,14 @@ class Desk:
         )
 
     def _nothing_left(self, request: PayoutRequest) -> None:
-        # Stripe has the payout in a status unknown here: its events go on from there.
-        if request.status == RequestStatus.SENDING:
+        if request.status != RequestStatus.SENDING:
+            return
+        legs = self.books.legs_of(request)
+        transfer, payout = last_leg(legs, LegKind.TRANSFER), last_leg(legs, LegKind.PAYOUT)
+        if transfer and (payout is None or payout.stripe_id is None):
+            self.books.swept(transfer)
+        else:
+            # Stripe has the payout in a status unknown here: its events go on from there.
             self.books.move(request, RequestStatus.SENT, "Stripe has the payout", blocked=None)
 
     def _shadowed(self, request: PayoutRequest) -> None:
@@ -215,7 +221,7 @@ class Desk:
         if kind == LegKind.REVERSAL and transfer:
             amount = transfer.amount_minor - transfer.reversed_minor
         leg = Leg(
-            id=self.rules.make_id(),
+            id=self.books.new_leg_id(request),
             account=request.account,
             request_id=request.id,
             kind=kind,

@@ -42,7 +42,7 @@ def retry(
             "and request a new payout",
         )
     _require_free(connection, request)
-    leg = _new_payout_leg(request, make_id(), now_ms)
+    leg = _new_payout_leg(request, books.new_leg_id(request), now_ms)
     books.add_leg(leg)
     moved = books.move(request, RequestStatus.SENDING, reason, actor.name, due_at_ms=now_ms)
     again = ledger.sent_again(request.amount_minor)
@@ -55,11 +55,14 @@ def reverse(
 ) -> PayoutRequest:
     """Take back the transfer of a payout that came back; the amount is owed to the partner again.
 
-    Only for a request that is `returned`, while no other payout of the partner is being sent. Raises
-    NotFoundError; RefusedError `not_returned` or `partner_busy`.
+    Only for a request that is `returned`, or whose payout cannot be made although its transfer was (it waits
+    for the account's balance, say, with no call open); while no other payout of the partner is being sent.
+    Raises NotFoundError; RefusedError `not_returned`, `being_sent` or `partner_busy`.
     """
     books, request = _begin(connection, request_id, actor, Scope.OPERATE, make_id, now_ms)
     reason = check_reason(reason)
+    if request.status == RequestStatus.SENDING and _is_stranded(books, request, now_ms):
+        request = books.given_up(request, reason, actor.name)
     _require(request, RequestStatus.RETURNED, "not_returned", "only what was returned can be taken back")
     _require_free(connection, request)
     moved = books.move(request, RequestStatus.REVERSING, reason, actor.name, due_at_ms=now_ms)
@@ -115,6 +118,19 @@ def _begin(
 def _require(request: PayoutRequest, status: RequestStatus, code: str, text: str) -> None:
     if request.status != status:
         raise RefusedError(code, f"{request.public_id} is {request.status}: {text}")
+
+
+def _is_stranded(books: Books, request: PayoutRequest, now_ms: int) -> bool:
+    """Whether the transfer was made, no payout was, and no call for it is open or under way."""
+    legs = books.legs_of(request)
+    transfer, payout = last_leg(legs, LegKind.TRANSFER), last_leg(legs, LegKind.PAYOUT)
+    made = transfer is not None and transfer.status == LegStatus.DONE
+    paid_out = payout is not None and payout.stripe_id is not None
+    if request.lease_until_ms > now_ms or books.has_open_attempt(request):
+        raise RefusedError(
+            "being_sent", f"{request.public_id} is being sent: what comes of it is not known yet"
+        )
+    return made and not paid_out
 
 
 def _require_free(connection: Connection, request: PayoutRequest) -> None:

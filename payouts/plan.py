@@ -64,7 +64,10 @@ def next_step(
             leg = by_id[attempt.leg_id]
             return LookUp(leg, attempt) if only_look else Repeat(leg, attempt)
     if request.status == RequestStatus.REVERSING:
-        return _unless_done(LegKind.REVERSAL, legs)
+        reversal = _unless_done(LegKind.REVERSAL, legs)
+        last = last_leg(legs, LegKind.REVERSAL)
+        # One that was refused is no end: whoever takes back again means a new one.
+        return NewAttempt(LegKind.REVERSAL, None) if last and last.status == LegStatus.FAILED else reversal
     transfer = _unless_done(LegKind.TRANSFER, legs)
     if not isinstance(transfer, Nothing) or pays_out_by_itself:
         return transfer

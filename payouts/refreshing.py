@@ -39,7 +39,9 @@ class Refresher:
             if not error.no_access:
                 raise
             lost = str(error)
-            return in_transaction(self.engine, lambda connection: self._block(connection, account, lost))
+            return in_transaction(
+                self.engine, lambda connection: self._block(connection, account, lost, asked_at_ms)
+            )
         return in_transaction(
             self.engine, lambda connection: self._save(connection, account, found, asked_at_ms)
         )
@@ -59,11 +61,11 @@ class Refresher:
         wake_for_partner(connection, partner.id, self.clock())
         return partner
 
-    def _block(self, connection: Connection, account: str, lost: str) -> Partner | None:
+    def _block(self, connection: Connection, account: str, lost: str, now_ms: int) -> Partner | None:
         held = lock_partner_of(connection, account)
-        if held is None or held.state == PartnerState.BLOCKED:
+        newer = held is not None and (held.refreshed_at_ms or 0) > now_ms
+        if held is None or newer or held.state == PartnerState.BLOCKED:
             return held
-        now_ms = self.clock()
         partner = dataclasses.replace(
             held,
             state=PartnerState.BLOCKED,

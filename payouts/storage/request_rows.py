@@ -7,7 +7,7 @@ from sqlalchemy import Connection, func, or_, select, update
 from payouts.ids import IdMaker
 from payouts.leg import Attempt, Leg
 from payouts.request import PayoutRequest, RequestMove
-from payouts.states import OPEN_REQUEST_STATUSES, AttemptStatus, LegKind, LegStatus, RequestStatus
+from payouts.states import AttemptStatus, LegKind, LegStatus, RequestStatus
 from payouts.storage.bulk import insert_rows
 from payouts.storage.columns import PLATFORM
 from payouts.storage.money_tables import leg_attempts, legs, payout_requests, request_transitions
@@ -78,10 +78,13 @@ def next_queued(connection: Connection, partner_ids: Iterable[int]) -> dict[int,
 
 
 def overdue_requests(connection: Connection, now_ms: int, limit: int) -> list[int]:
-    """Requests that are due and that no worker is at, the oldest of each status first."""
+    """Requests that are due and that no worker is at, the oldest of each status first.
+
+    What was begun comes before what waits for it: the queue, however long, must not keep it out.
+    """
     r = payout_requests.c
     found: list[int] = []
-    for status in OPEN_REQUEST_STATUSES:
+    for status in (RequestStatus.SENDING, RequestStatus.REVERSING, RequestStatus.QUEUED):
         found += connection.scalars(
             select(r.id)
             .where(r.status == status, r.due_at_ms <= now_ms, r.lease_until_ms <= now_ms)
