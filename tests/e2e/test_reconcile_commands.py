@@ -78,7 +78,8 @@ def test_the_scheduler_begins_rounds_and_the_workers_take_every_step(
     tmp_path: Path, redis_server: RedisServer, sandbox: Sandbox
 ) -> None:
     url = f"sqlite:///{tmp_path / 'payouts.db'}"
-    with Stack(tmp_path, url, redis_server.url, **sandbox.settings) as stack:
+    settings = {"RECONCILE_INTERVAL_S": "3600", **sandbox.settings}
+    with Stack(tmp_path, url, redis_server.url, **settings) as stack:
         with_a_partner(url, sandbox.account())
         stack.start("worker", "scheduler")
         ended = "SELECT account FROM reconcile_progress WHERE ended_at_ms IS NOT NULL"

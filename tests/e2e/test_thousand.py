@@ -50,7 +50,7 @@ def test_without_faults_every_payout_is_paid_once(mariadb_stack: Stack) -> None:
 
 
 def test_a_thousand_payouts_with_all_faults_are_neither_lost_nor_paid_twice(mariadb_stack: Stack) -> None:
-    run(mariadb_stack, seed=7, count=1_000, partners=100, within_s=240)
+    run(mariadb_stack, seed=7, count=1_000, partners=100, within_s=480)
 
 
 @pytest.mark.long
