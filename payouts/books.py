@@ -145,8 +145,9 @@ class Books:
         self._changed.add(request.id)
         self._moves.append(RequestMove(moved, request.status, reason, actor))
         if to in MOVE_NOTICES:
-            legs = len(self.legs_of(moved))
-            self.notices.append(RequestNotice(MOVE_NOTICES[to], moved, self.now_ms, reason, str(legs)))
+            # Told each time: a request may come to the same state again.
+            occasion = str(self.now_ms)
+            self.notices.append(RequestNotice(MOVE_NOTICES[to], moved, self.now_ms, reason, occasion))
         return moved
 
     def post(

@@ -7,7 +7,6 @@ another, so every transaction sums to zero, and balances are sums of postings. N
 removed: a correction is a new transaction.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -190,12 +189,3 @@ def _steps_of_reversal(old: PayoutStatus | None, new: PayoutStatus, amount_minor
 
 _PAID = frozenset({PayoutStatus.PAID, PayoutStatus.REVERSED})
 _FAILED = frozenset({PayoutStatus.FAILED, PayoutStatus.CANCELED})
-
-
-def net(entries: Iterable[Entry]) -> dict[LedgerKind, int]:
-    """What several transactions add to each ledger account together."""
-    totals: dict[LedgerKind, int] = {}
-    for entry in entries:
-        for kind, amount in entry.sums().items():
-            totals[kind] = totals.get(kind, 0) + amount
-    return totals
