@@ -134,7 +134,7 @@ def insert_notices(connection: Connection, notices: Sequence[Notice]) -> None:
     """Write outbox rows; one whose name the payout has already is left out."""
     columns = (
         *("id", "account", "name", "payout_id", "request_id", "dedupe_key"),
-        *("body", "status", "due_at_ms", "attempts", "created_at_ms"),
+        *("body", "status", "due_at_ms", "created_at_ms"),
     )
     values = [
         (
@@ -147,7 +147,6 @@ def insert_notices(connection: Connection, notices: Sequence[Notice]) -> None:
             _body(notice),
             PENDING_DELIVERY,
             notice.at_ms,
-            0,
             notice.at_ms,
         )
         for notice in notices
