@@ -97,9 +97,11 @@ def open_worker(settings: Settings, client: redis.Redis, clock: Clock = now_ms) 
     return WorkerParts(engine, applier, Sender(engine, gateway, rules), gateway)
 
 
-def open_reconciler(parts: WorkerParts, clock: Clock = now_ms) -> Reconciler:
+def open_reconciler(
+    settings: Settings, engine: Engine, gateway: StripeGateway, clock: Clock = now_ms
+) -> Reconciler:
     """What compares with Stripe."""
-    return Reconciler(parts.engine, parts.gateway, IdMaker(clock), clock)
+    return Reconciler(engine, gateway, IdMaker(clock), clock, shadow=settings.shadow_mode)
 
 
 def open_rounds(settings: Settings, engine: Engine, clock: Clock = now_ms) -> Rounds:

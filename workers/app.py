@@ -49,7 +49,8 @@ def run_worker(settings: Settings) -> None:
     notifier = Notifier(open_teller(settings, parts.engine, channels), messages)
 
     rounds = open_rounds(settings, parts.engine)
-    reconciling = Reconciling(open_reconciler(parts), rounds, messages)
+    reconciler = open_reconciler(settings, parts.engine, parts.gateway)
+    reconciling = Reconciling(reconciler, rounds, messages)
 
     checking = LedgerChecking(parts.engine, parts.applier.rules.make_id, now_ms)
 
