@@ -286,8 +286,11 @@ class Batch:
             status = EventStatus.APPLIED if woken else EventStatus.IGNORED
             self._finish(item, status, "requests go on" if woken else "no request waits for a balance")
             return None
-        if item.type.startswith(ACCOUNT_TYPES) and item.account in self._partners:
-            self._account(item)
+        if item.type.startswith(ACCOUNT_TYPES):
+            if item.account in self._partners:
+                self._account(item)
+            else:
+                self._finish(item, EventStatus.IGNORED, "no partner has this account")
             return None
         self._finish(item, EventStatus.IGNORED, f"event type {item.type} is not followed")
         return None
