@@ -35,7 +35,14 @@ def upgrade(engine: Engine) -> str:
 
 
 def upgrade_sql(dialect: str) -> str:
-    """The whole way up as SQL for `dialect` (mysql, mariadb, sqlite), for databases without direct DDL."""
+    """The whole way up as SQL for `dialect` (mysql, mariadb), for databases without direct DDL.
+
+    Raises SchemaError for sqlite, whose tables are copied on the way: that takes the database itself.
+    """
+    if dialect == "sqlite":
+        raise SchemaError(
+            "there is no SQL to print for SQLite: `payouts db upgrade` upgrades the file itself"
+        )
     out = io.StringIO()
     config = _config(dialect=dialect, output=out)
     command.upgrade(config, "head", sql=True)
