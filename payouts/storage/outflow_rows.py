@@ -25,7 +25,8 @@ def minute_of(at_ms: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Minute:
-    """What went out in one minute from one account in one currency: minor units, and payouts."""
+    """What went out in one minute from one account in one currency: minor units, and payouts. Less than
+    nothing where it takes off what was counted in that minute and did not go out."""
 
     account: str
     minute: int

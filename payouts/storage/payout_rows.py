@@ -48,19 +48,6 @@ def lock_payouts(connection: Connection, stripe_ids: Iterable[str]) -> dict[str,
     return {payout.stripe_id: payout for payout in map(_payout, rows)}
 
 
-def request_ids_of(connection: Connection, stripe_ids: Iterable[str]) -> dict[str, int]:
-    """The requests that these payouts belong to, by Stripe's id; foreign ones are left out."""
-    wanted = sorted(set(stripe_ids))
-    if not wanted:
-        return {}
-    rows = connection.execute(
-        select(payouts.c.stripe_id, payouts.c.request_id).where(
-            payouts.c.stripe_id.in_(wanted), payouts.c.request_id.is_not(None)
-        )
-    )
-    return {row.stripe_id: row.request_id for row in rows}
-
-
 def insert_payouts(connection: Connection, new: Sequence[Payout]) -> None:
     """Insert payouts seen for the first time. IntegrityError where somebody else was faster."""
     ordered = sorted(new, key=lambda payout: payout.stripe_id)

@@ -2,7 +2,7 @@
 
 import dataclasses
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -43,13 +43,14 @@ def stops(
     partners: Sequence[Partner],
     at_ms: int = NOW_MS,
     worker: str = "w1",
+    begun: Collection[int] = (),
 ) -> dict[int, Stop]:
     """One transaction of a worker: what is not stopped goes out."""
 
     def work(connection: sa.Connection) -> dict[int, Stop]:
         by_id = {partner.id: partner for partner in partners}
-        found = gate.stops(connection, requests, by_id, RULES, at_ms, make_id)
-        free = [request for request in requests if request.id not in found]
+        found = gate.stops(connection, requests, by_id, RULES, at_ms, make_id, begun)
+        free = [request for request in requests if request.id not in found and request.id not in begun]
         gate.note_outflow(connection, free, worker, make_id, at_ms)
         return found
 
@@ -269,8 +270,29 @@ def test_a_payout_that_was_begun_is_not_counted_twice(engine: Engine) -> None:
     limit(engine, LimitKind.VELOCITY_AMOUNT, 10_000)
     request = a_request(partner)
     assert stops(engine, [request], [partner]) == {}
-    begun = dataclasses.replace(request, sent_at_ms=NOW_MS)
-    assert stops(engine, [begun], [partner]) == {}
+    assert stops(engine, [request], [partner], begun={request.id}) == {}
+    assert stops(engine, [a_request(partner)], [partner]).keys() != set()
+
+
+def test_what_was_refused_counts_no_more_in_any_window(engine: Engine) -> None:
+    partner = a_partner()
+    limit(engine, LimitKind.VELOCITY_AMOUNT, 10_000)
+    request = a_request(partner)
+    assert stops(engine, [request], [partner]) == {}
+
+    # Refused later, by another worker, when the minute in which it was counted is about to leave the window.
+    refused_ms = NOW_MS + HOUR_MS - 60_000
+    in_transaction(
+        engine,
+        lambda connection: gate.note_outflow(
+            connection, [], "w2", make_id, refused_ms, [gate.NotOut(request, NOW_MS)]
+        ),
+    )
+
+    assert stops(engine, [a_request(partner)], [partner], at_ms=refused_ms) == {}
+    # The minute of the refusal is in this window, that of the counting is not: nothing is given away.
+    later_ms = NOW_MS + HOUR_MS + 60_000
+    assert stops(engine, [a_request(partner)], [partner], at_ms=later_ms).keys() != set()
 
 
 def test_workers_that_send_at_once_never_pass_the_limit_together(engine: Engine) -> None:
