@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any, Literal
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from payouts.calls import METADATA_LEG, NO_ACCESS, Answer, Call, Doubt, FrozenCall, Made, Refused, Unknown
+from payouts.clock import now_ms
 from payouts.errors import GatewayError, PayloadError
 from payouts.event import PayoutObject, read_payout_object
 from payouts.gateway import API_VERSION, Page, Window
 from payouts.transfer import TransferObject, leg_id_in, read_transfer_object
+from payouts.webhook_endpoint import EndpointObject, EndpointsSeen, read_date, read_endpoint
 
 if TYPE_CHECKING:
     import stripe
@@ -115,6 +117,21 @@ class SdkGateway:
         for part in [*balance.available, *balance.pending]:
             totals[part.currency] = totals.get(part.currency, 0) + part.amount
         return totals
+
+    def webhook_endpoints(self) -> EndpointsSeen:
+        endpoints: Any = self._client.v1.webhook_endpoints
+        found: list[EndpointObject] = []
+        cursor: dict[str, Any] = {"limit": PAGE}
+        while True:
+            asked_at_ms = now_ms()
+            page = self._read(functools.partial(endpoints.list, dict(cursor)))
+            answered_at_ms = now_ms()
+            found += [_endpoint(each) for each in page.data]
+            after = _after(page)
+            if after is None or len(found) >= PAGE * MOST_PAGES:
+                said = page.last_response.headers.get("date") if page.last_response else None
+                return EndpointsSeen(found, read_date(said), asked_at_ms, answered_at_ms)
+            cursor["starting_after"] = after
 
     def send(self, call: FrozenCall) -> Answer:
         if not self._pace("payout" if call.call == Call.PAYOUT else "write"):
@@ -251,6 +268,13 @@ def _payout(answer: Any) -> PayoutObject:
 def _transfer(answer: Any) -> TransferObject:
     try:
         return read_transfer_object(str(answer).encode())
+    except PayloadError as error:
+        raise GatewayError(str(error), transient=False) from None
+
+
+def _endpoint(answer: Any) -> EndpointObject:
+    try:
+        return read_endpoint(str(answer).encode())
     except PayloadError as error:
         raise GatewayError(str(error), transient=False) from None
 
