@@ -21,6 +21,11 @@ class Check(StrEnum):
     """What is looked at. The name before the dot is that of the examination: where it fails as a whole, it
     is the check of the one finding that says so."""
 
+    SECRETS = "secrets"
+    SECRET_FORM = "secrets.form"  # noqa: S105 - a name of a check
+    SECRET_REPEATS = "secrets.repeats"  # noqa: S105 - as above
+    SECRET_USE = "secrets.use"  # noqa: S105 - as above
+    KEY_MODE = "secrets.mode"
     ENDPOINTS = "endpoints"
     ENDPOINT_KINDS = "endpoints.kinds"
     ENDPOINT_STATUS = "endpoints.status"
@@ -30,15 +35,9 @@ class Check(StrEnum):
     ENDPOINT_VERSION = "endpoints.version"
     ENDPOINT_DUPLICATES = "endpoints.duplicates"
     ENDPOINT_SECRETS = "endpoints.secrets"
-    SECRETS = "secrets"
-    SECRET_FORM = "secrets.form"  # noqa: S105 - a name of a check
-    SECRET_REPEATS = "secrets.repeats"  # noqa: S105 - as above
-    SECRET_USE = "secrets.use"  # noqa: S105 - as above
-    KEY_MODE = "secrets.mode"
-    CLOCKS = "clocks"
+    CLOCK_STRIPE = "clocks.stripe"
     CLOCK_DATABASE = "clocks.database"
     CLOCK_REDIS = "clocks.redis"
-    CLOCK_STRIPE = "clocks.stripe"
     REDIS = "redis"
     REDIS_VERSION = "redis.version"
     REDIS_KEEPS = "redis.keeps"

@@ -82,7 +82,7 @@ def _there(facts: SecretFacts) -> Iterator[Finding]:
         yield bad(
             Check.SECRETS,
             "no signing secret is set: no receiver starts",
-            "set STRIPE_WEBHOOK_SECRET and STRIPE_CONNECT_WEBHOOK_SECRET to what Stripe shows at its endpoints",
+            "set STRIPE_WEBHOOK_SECRET and STRIPE_CONNECT_WEBHOOK_SECRET: Stripe shows them at its endpoints",
         )
         return
     for role, setting in _SETTING.items():

@@ -4,9 +4,9 @@ A sorted set with a member for each process, by the time at which it last said s
 Redis that was wiped knows all of them again within seconds.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import redis
 
@@ -38,20 +38,32 @@ class Presence:
         self._clock = clock
 
     def note(self, role: Role, name: str) -> None:
-        """Say that this process is there. A Redis that does not answer is told another time."""
+        """Say that this process is there."""
         now_ms = self._clock()
-        try:
-            with self._client.pipeline(transaction=False) as pipe:
-                pipe.zadd(self._key, {f"{role} {name}": now_ms})
-                pipe.zremrangebyscore(self._key, 0, now_ms - KEPT_MS)
-                pipe.execute()
-        except redis.RedisError as error:
-            get_logger().debug("presence.not_noted", error=str(error)[:300])
+
+        def write(pipe: "redis.client.Pipeline") -> None:
+            pipe.zadd(self._key, {f"{role} {name}": now_ms})
+            pipe.zremrangebyscore(self._key, 0, now_ms - KEPT_MS)
+
+        self._try(write)
+
+    def leave(self, role: Role, name: str) -> None:
+        """Say that it ends."""
+        self._try(lambda pipe: pipe.zrem(self._key, f"{role} {name}"))
 
     def seen(self) -> Sequence[Seen]:
         """All of the last day, the latest first. Raises redis.RedisError."""
-        found = self._client.zrevrange(self._key, 0, -1, withscores=True)
+        found: Any = self._client.zrevrange(self._key, 0, -1, withscores=True)
         return [_seen(member.decode(), int(at_ms)) for member, at_ms in found]
+
+    def _try(self, write: Callable[["redis.client.Pipeline"], object]) -> None:
+        try:
+            with self._client.pipeline(transaction=False) as pipe:
+                write(pipe)
+                pipe.execute()
+        except redis.RedisError as error:
+            # Whoever says so has other work: a Redis that does not answer is told the next time.
+            get_logger().debug("presence.not_noted", error=str(error)[:300])
 
 
 def _seen(member: str, at_ms: int) -> Seen:
