@@ -120,18 +120,18 @@ class SdkGateway:
 
     def webhook_endpoints(self) -> EndpointsSeen:
         endpoints: Any = self._client.v1.webhook_endpoints
-        found: list[EndpointObject] = []
-        cursor: dict[str, Any] = {"limit": PAGE}
-        while True:
-            asked_at_ms = now_ms()
-            page = self._read(functools.partial(endpoints.list, dict(cursor)))
-            answered_at_ms = now_ms()
-            found += [_endpoint(each) for each in page.data]
-            after = _after(page)
-            if after is None or len(found) >= PAGE * MOST_PAGES:
-                said = page.last_response.headers.get("date") if page.last_response else None
-                return EndpointsSeen(found, read_date(said), asked_at_ms, answered_at_ms)
-            cursor["starting_after"] = after
+        asked: list[tuple[int, int, str | None]] = []
+
+        def fetch(cursor: Any) -> Any:
+            began_at_ms = now_ms()
+            page = endpoints.list(cursor)
+            said = page.last_response
+            asked.append((began_at_ms, now_ms(), said.headers.get("date") if said else None))
+            return page
+
+        found = [_endpoint(each) for each in self._pages(fetch)]
+        asked_at_ms, answered_at_ms, date = asked[-1]
+        return EndpointsSeen(found, read_date(date), asked_at_ms, answered_at_ms)
 
     def send(self, call: FrozenCall) -> Answer:
         if not self._pace("payout" if call.call == Call.PAYOUT else "write"):

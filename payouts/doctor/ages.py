@@ -86,7 +86,7 @@ def _dead(check: Check, what: str, dead: Dead, now_ms: int, command: str) -> Fin
     if not dead.count or dead.oldest_ms is None:
         return ok(check, f"no {what} are dead")
     count = f"{dead.count:,}" if dead.count < COUNTED_MOST else f"{dead.count:,} or more"
-    text = f"{count} {what} are dead, the oldest for {for_people(now_ms - dead.oldest_ms)}"
+    text = f"dead {what}: {count}, the oldest for {for_people(now_ms - dead.oldest_ms)}"
     return warning(check, text, f"`{command}` shows them; nothing tries them again by itself")
 
 

@@ -75,6 +75,10 @@ def _keeps(facts: RedisFacts, spill: str) -> Finding:
             "where you know that it writes each change to disk and evicts nothing, set REDIS_SPILL=trusted; "
             "else REDIS_SPILL=off",
         )
+    if facts.config.get("appendfsync") == "no":
+        # Asked to wait for what nobody wrote, it says at once that all is on disk.
+        text = "appendfsync is no: it never reaches its disk in time, so nothing is spilled to it"
+        return bad(check, text, _MEND)
     try:
         require_kept(facts.config, facts.flushed)
     except SpillRefusedError as error:

@@ -54,7 +54,7 @@ def test_an_event_that_waits_for_long_says_what_for() -> None:
 def test_dead_events_and_notices_are_a_warning_with_their_number() -> None:
     found = judge_events([], Dead(12, NOW_MS - 3 * HOUR_MS), NOW_MS)
     assert wrong(found) == [(Check.EVENTS_DEAD, Level.WARNING)]
-    assert "12 events are dead, the oldest for 3 h" in found[-1].text
+    assert "dead events: 12, the oldest for 3 h" in found[-1].text
     assert "10,000 or more" in judge_events([], Dead(COUNTED_MOST, NOW_MS), NOW_MS)[-1].text
     assert wrong(judge_notices([], Dead(1, NOW_MS), NOW_MS)) == [(Check.NOTICES_DEAD, Level.WARNING)]
     assert wrong(judge_events([], NONE_DEAD, NOW_MS) + judge_notices([], NONE_DEAD, NOW_MS)) == []

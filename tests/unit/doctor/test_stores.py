@@ -60,7 +60,12 @@ def test_a_redis_that_keeps_what_it_takes_is_fine() -> None:
 
 @pytest.mark.parametrize(
     "config",
-    [{"appendonly": "no"}, {"maxmemory-policy": "allkeys-lru"}, {"maxmemory-policy": "volatile-ttl"}],
+    [
+        {"appendonly": "no"},
+        {"appendfsync": "no"},
+        {"maxmemory-policy": "allkeys-lru"},
+        {"maxmemory-policy": "volatile-ttl"},
+    ],
 )
 def test_a_redis_that_loses_or_evicts_is_bad_unless_nothing_is_spilled(config: dict[str, str]) -> None:
     assert of_redis(config=KEEPS | config) == [(Check.REDIS_KEEPS, Level.BAD)]
