@@ -132,14 +132,15 @@ def of_redis(server: RedisServer, engine: Engine, spill: str = "auto") -> list[t
 def test_a_redis_is_judged_by_its_own_configuration(own_redis: RedisServer, no_database: Engine) -> None:
     assert of_redis(own_redis, no_database) == []
     with own_redis.client as client:
-        for setting, value in (("appendonly", "no"), ("maxmemory-policy", "allkeys-lru")):
-            before = client.config_get(setting)[setting]
-            client.config_set(setting, value)
-            assert of_redis(own_redis, no_database) == [(Check.REDIS_KEEPS, Level.BAD)]
-            assert of_redis(own_redis, no_database, "off") == []
-            client.config_set(setting, before)
+        client.config_set("maxmemory-policy", "allkeys-lru")
+        assert of_redis(own_redis, no_database) == [(Check.REDIS_KEEPS, Level.BAD)]
+        assert of_redis(own_redis, no_database, "off") == []
+        client.config_set("maxmemory-policy", "noeviction")
         client.config_set("maxmemory", client.info("memory")["used_memory"] + 100_000)
         assert of_redis(own_redis, no_database) == [(Check.REDIS_MEMORY, Level.WARNING)]
+        client.config_set("maxmemory", 0)
+        client.config_set("appendonly", "no")
+        assert of_redis(own_redis, no_database) == [(Check.REDIS_KEEPS, Level.BAD)]
 
 
 def test_a_hosted_redis_that_hides_its_configuration_needs_somebody_to_vouch_for_it(

@@ -1,4 +1,4 @@
-"""The page on the doctor names every check and level, and says truly from when on something is worth a line."""
+"""The page on the doctor names every check and level, and says truly from when on each is worth a line."""
 
 import re
 from pathlib import Path
