@@ -81,12 +81,12 @@ def run_worker(settings: Settings) -> None:
     presence.note("worker", process_name())
     while not stop.wait(PRESENCE_EVERY_S):
         presence.note("worker", process_name())
-    presence.leave("worker", process_name())
     stopping = [threading.Thread(target=each.stop, args=(STOP_WITHIN_MS,)) for each in pools]
     for thread in stopping:
         thread.start()
     for thread in stopping:
         thread.join()
+    presence.leave("worker", process_name())
     parts.engine.dispose()
     get_logger().info("worker.stopped")
 
