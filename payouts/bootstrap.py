@@ -26,8 +26,11 @@ from payouts.sdk_gateway import Kind, Pace, SdkGateway, at_once
 from payouts.sending import Sender
 from payouts.settings import Settings
 from payouts.storage.engine import build_engine
+from payouts.storage.presence import Presence
 from payouts.storage.token_bucket import TokenBucket
 from payouts.telling import Teller, TellingRules
+
+RECEIVER_POOL_SIZE = 3
 
 
 def open_engine(settings: Settings) -> Engine:
@@ -50,7 +53,7 @@ def open_receiver_engine(settings: Settings) -> Engine:
     return build_engine(
         settings.database_url.get_secret_value(),
         timeout_s=settings.receiver_store_timeout_s,
-        pool_size=3,
+        pool_size=RECEIVER_POOL_SIZE,
         autocommit=True,
     )
 
@@ -71,6 +74,16 @@ def open_redis(settings: Settings, timeout_s: float) -> redis.Redis:
         ) from None
 
 
+def open_presence(settings: Settings, client: redis.Redis, clock: Clock = now_ms) -> Presence:
+    """Which workers and schedulers are there."""
+    return Presence(client, settings.queue_namespace, clock)
+
+
+def process_name() -> str:
+    """How this process is named to others: host and process id."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
 @dataclass(frozen=True, slots=True)
 class WorkerParts:
     """What a worker works with."""
@@ -84,7 +97,7 @@ class WorkerParts:
 def open_worker(settings: Settings, client: redis.Redis, clock: Clock = now_ms) -> WorkerParts:
     """The parts of a worker process; nothing connects yet."""
     engine = open_engine(settings)
-    worker = f"{socket.gethostname()}:{os.getpid()}"
+    worker = process_name()
     make_id = IdMaker(clock)
     gateway = open_gateway(settings, shared_pace(settings, client))
     applier = Applier(engine, Rules(make_id, clock, worker, settings.event_max_attempts))

@@ -17,6 +17,7 @@ LOOKUPS_QUEUE = "lookups"
 PAYOUTS_QUEUE = "payouts"
 NOTIFY_QUEUE = "notify"
 MAINTENANCE_QUEUE = "maintenance"
+QUEUES = (EVENTS_QUEUE, LOOKUPS_QUEUE, PAYOUTS_QUEUE, NOTIFY_QUEUE, MAINTENANCE_QUEUE)
 
 APPLY = "apply_events"
 APPLY_ALONE = "apply_event_alone"
