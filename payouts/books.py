@@ -6,6 +6,7 @@ accounts.
 """
 
 import dataclasses
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -85,6 +86,8 @@ class Books:
         self.requests: dict[int, PayoutRequest] = {}
         self.legs: dict[int, Leg] = {}
         self.attempts: dict[int, Attempt] = {}
+        self._of: dict[int, tuple[set[int], set[int]]] = defaultdict(lambda: (set(), set()))
+        """The ids of each request's legs and attempts."""
         self.notices: list[RequestNotice] = []
         self._entries: list[Entry] = []
         self._moves: list[RequestMove] = []
@@ -97,25 +100,31 @@ class Books:
         if not wanted:
             return
         self.requests |= lock_requests(self.connection, wanted)
-        self.legs |= {leg.id: leg for leg in legs_of(self.connection, wanted)}
-        self.attempts |= {attempt.id: attempt for attempt in attempts_of(self.connection, wanted)}
+        for leg in legs_of(self.connection, wanted):
+            self.legs[leg.id] = leg
+            self._of[leg.request_id][0].add(leg.id)
+        for attempt in attempts_of(self.connection, wanted):
+            self.attempts[attempt.id] = attempt
+            self._of[attempt.request_id][1].add(attempt.id)
 
     def legs_of(self, request: PayoutRequest) -> list[Leg]:
         """The legs of a request, oldest first."""
-        return sorted((g for g in self.legs.values() if g.request_id == request.id), key=lambda g: g.id)
+        return [self.legs[leg_id] for leg_id in sorted(self._of[request.id][0])]
 
     def attempts_of(self, request: PayoutRequest) -> list[Attempt]:
         """The attempts of a request, oldest first."""
-        return sorted((a for a in self.attempts.values() if a.request_id == request.id), key=lambda a: a.id)
+        return [self.attempts[attempt_id] for attempt_id in sorted(self._of[request.id][1])]
 
     def add_leg(self, leg: Leg) -> None:
         """A leg that begins now."""
         self.legs[leg.id] = leg
+        self._of[leg.request_id][0].add(leg.id)
         self._new.add(leg.id)
 
     def add_attempt(self, attempt: Attempt) -> None:
         """An attempt that is written before its call is made."""
         self.attempts[attempt.id] = attempt
+        self._of[attempt.request_id][1].add(attempt.id)
         self._new.add(attempt.id)
 
     def change_request(self, request: PayoutRequest, **changes: Any) -> PayoutRequest:
@@ -275,7 +284,8 @@ class Books:
         if leg.stripe_id is not None:
             return leg.stripe_id == made.stripe_id
         self.change_leg(leg, stripe_id=made.stripe_id, status=LegStatus.DONE)
-        for attempt in self.attempts.values():
+        request = self.requests[leg.request_id]
+        for attempt in self.attempts_of(request):
             if attempt.leg_id == leg.id and attempt.status == AttemptStatus.OPEN:
                 self.change_attempt(
                     attempt,
@@ -283,7 +293,6 @@ class Books:
                     answered_at_ms=self.now_ms,
                     stripe_request_id=made.stripe_request_id or attempt.stripe_request_id,
                 )
-        request = self.requests[leg.request_id]
         if leg.kind == LegKind.TRANSFER:
             self.post(request, "transfer", f"leg:{leg.id}:made", ledger.transferred(leg.amount_minor))
         if request.status in (*_UNDER_WAY, RequestStatus.QUEUED) and leg.kind == LegKind.TRANSFER:

@@ -23,6 +23,7 @@ from payouts.states import RequestStatus
 from payouts.storage import approval_rows
 from payouts.storage.approval_rows import Approval, Subject, Verdict
 from payouts.storage.limit_rows import LIMITS
+from payouts.storage.records import FEW
 from payouts.storage.unit import in_transaction
 from tests.support.requests import ANNA, a_partner, a_request, keep, make_id, migrated
 
@@ -115,6 +116,25 @@ def test_a_new_bank_account_is_paid_to_only_after_the_cooling_off(engine: Engine
 
     assert (stop.code, stop.until_ms) == ("bank_cooling_off", NOW_MS + 19 * HOUR_MS)
     assert stops(engine, [request], [partner], at_ms=NOW_MS + 19 * HOUR_MS) == {}
+
+
+def test_among_many_holds_and_limits_each_counts_for_its_own_partner_alone(engine: Engine) -> None:
+    # given more of both than are read whole
+    partner, other = a_partner(), a_partner()
+    mine, others = a_request(partner), a_request(other)
+    strangers = [str(make_id()) for _ in range(FEW + 10)]
+    with engine.begin() as connection:
+        for key in [*strangers, str(partner.id)]:
+            place(connection, HoldKind.MANUAL, (HoldScope.PARTNER, key), ANNA, "unclear", make_id, NOW_MS)
+    for key in [*strangers, str(other.id)]:
+        limit(engine, LimitKind.APPROVAL, 0, scope=LimitScope.PARTNER, scope_key=key, window_s=0)
+
+    # when both would be sent
+    found = stops(engine, [mine, others], [partner, other])
+
+    # then one is held, and the other waits for the approval that its own limit demands
+    assert found[mine.id].code == "held"
+    assert found[others.id].code == "not_approved"
 
 
 @pytest.mark.parametrize("scope", HoldScope)
