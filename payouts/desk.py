@@ -180,6 +180,10 @@ class Desk:
         if request.status == RequestStatus.QUEUED and (self.rules.shadow or request.shadow):
             self._shadowed(request)
             return None
+        if self.rules.shadow and not isinstance(step, LookUp):
+            # Begun before, or sent again by a person: it goes on once shadow mode is over.
+            self._blocked(request, Stop("shadow_mode", "in shadow mode nothing is sent", None))
+            return None
         if isinstance(step, NewAttempt):
             return self._new_attempt(request, partner, step)
         attempt = step.attempt

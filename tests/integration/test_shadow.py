@@ -10,6 +10,8 @@ import pytest
 from typer.testing import CliRunner
 
 from console.main import app
+from payouts import mending
+from payouts.calls import Call
 from payouts.clock import iso
 from payouts.ledger import Entry, LedgerKind, funding
 from payouts.reconciling import Reconciler
@@ -17,6 +19,7 @@ from payouts.sending import Sender
 from payouts.storage.columns import PLATFORM
 from payouts.storage.ledger_rows import NO_PARTNER, post
 from tests.support.reconciling import Bench
+from tests.support.story import ANNA
 
 
 class Shadow(Bench):
@@ -91,6 +94,21 @@ def test_a_shadowed_payout_is_never_missed_at_stripe(shadow: Shadow) -> None:
     shadow.reconciler.find_late()
 
     assert shadow.open() == []
+
+
+def test_what_a_person_sends_again_waits_until_shadow_mode_is_over(shadow: Shadow) -> None:
+    in_shadow, shadow.sender = shadow.sender, Sender(shadow.engine, shadow.gateway, shadow.rules)
+    shadow.stripe.refuse = {Call.PAYOUT: "invalid_account_number"}
+    request_id = shadow.sent()
+    shadow.stripe.refuse = {}
+    assert (shadow.status(request_id), len(shadow.stripe.calls)) == ("returned", 2)
+    shadow.sender = in_shadow
+
+    with shadow.engine.begin() as connection:
+        mending.retry(connection, request_id, ANNA, "a new account", shadow.make_id, shadow.clock())
+    shadow.sender.send(request_id)
+
+    assert (shadow.blocked(request_id), len(shadow.stripe.calls)) == ("shadow_mode", 2)
 
 
 def test_what_was_decided_is_a_csv_to_lay_beside_the_other_systems(shadow: Shadow) -> None:
