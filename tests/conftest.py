@@ -4,11 +4,13 @@ line says how many and how to install it; under CI a skip for a missing server i
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 
+from tests.support.databases import Databases, migrated_file
 from tests.support.servers import MySqlServer, RedisServer, Server, SqlServer
 from tests.support.stack import Stack
 
@@ -62,13 +64,19 @@ def _running(server: Server) -> Iterator[Server]:
 @pytest.fixture(scope="session")
 def _mariadb(request: pytest.FixtureRequest, server_folder: Path) -> Iterator[Server]:
     _need(request, "MariaDB", SqlServer.program())
-    yield from _running(SqlServer(server_folder / "mariadb"))
+    yield from _running(SqlServer(server_folder / "mariadb", durable=False))
 
 
 @pytest.fixture(scope="session")
 def _mysql(request: pytest.FixtureRequest, server_folder: Path) -> Iterator[Server]:
     _need(request, "MySQL", MySqlServer.program())
-    yield from _running(MySqlServer(server_folder / "mysql"))
+    yield from _running(MySqlServer(server_folder / "mysql", durable=False))
+
+
+@pytest.fixture(scope="session")
+def databases_of() -> Callable[[SqlServer], Databases]:
+    """The migrated databases of a server, for fixtures; tests ask for `mariadb_url` or `database_url`."""
+    return cache(Databases)
 
 
 @pytest.fixture(scope="session")
@@ -99,7 +107,7 @@ def own_redis(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RedisS
 
 @pytest.fixture
 def mariadb(request: pytest.FixtureRequest) -> SqlServer:
-    """The shared MariaDB; ask it for a `new_database()`."""
+    """The shared MariaDB. It is not durable: a test that breaks it uses `own_mariadb`."""
     _need(request, "MariaDB", SqlServer.program())
     server: SqlServer = request.getfixturevalue("_mariadb")
     return server
@@ -116,9 +124,39 @@ def own_mariadb(request: pytest.FixtureRequest, server_folder: Path) -> Iterator
     server.stop()
 
 
+@pytest.fixture
+def mariadb_url(mariadb: SqlServer, databases_of: Callable[[SqlServer], Databases]) -> Iterator[str]:
+    """A migrated database on the shared MariaDB, with no row of another test in it."""
+    databases = databases_of(mariadb)
+    url = databases.take()
+    yield url
+    databases.give_back(url)
+
+
+@pytest.fixture
+def mysql_url(
+    request: pytest.FixtureRequest, databases_of: Callable[[SqlServer], Databases]
+) -> Iterator[str]:
+    """The same on the shared MySQL."""
+    _need(request, "MySQL", MySqlServer.program())
+    databases = databases_of(request.getfixturevalue("_mysql"))
+    url = databases.take()
+    yield url
+    databases.give_back(url)
+
+
 @pytest.fixture(params=["sqlite", "mariadb", "mysql"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """An empty database on each kind of server in turn."""
+    """A migrated database on each kind of server in turn, with no row of another test in it."""
+    if request.param == "sqlite":
+        return migrated_file(tmp_path / "payouts.db")
+    url: str = request.getfixturevalue(f"{request.param}_url")
+    return url
+
+
+@pytest.fixture(params=["sqlite", "mariadb", "mysql"])
+def bare_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A database without a table, on each kind of server in turn."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'payouts.db'}"
     if request.param == "mysql":

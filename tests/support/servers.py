@@ -119,12 +119,14 @@ class RedisServer(Server):
 
 
 class SqlServer(Server):
-    """MariaDB or MySQL, durable as in production, with one database for each test that asks."""
+    """MariaDB or MySQL, with one database for each test that asks. `durable`: as in production, for a server
+    that is killed or measured."""
 
     name = "mariadb"
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, durable: bool = True) -> None:
         super().__init__(folder)
+        self.durable = durable
         self._made = 0
 
     @staticmethod
@@ -145,8 +147,9 @@ class SqlServer(Server):
         return [
             *(program, "--no-defaults", f"--datadir={self.folder}/data", f"--user={_user()}"),
             *(f"--port={self.port}", "--bind-address=127.0.0.1", f"--socket={self.folder}/s"),
-            *("--innodb-flush-log-at-trx-commit=1", "--innodb-buffer-pool-size=128M"),
+            *(f"--innodb-flush-log-at-trx-commit={int(self.durable)}", "--innodb-buffer-pool-size=128M"),
             *("--skip-name-resolve", f"--pid-file={self.folder}/pid"),
+            *([] if self.durable else ["--innodb-doublewrite=0"]),
         ]
 
     def start(self) -> None:
