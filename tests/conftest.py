@@ -4,6 +4,7 @@ line says how many and how to install it; under CI a skip for a missing server i
 import os
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -19,31 +20,46 @@ INSTALL = {
     "MySQL": "install mysql-server from your distribution or from MySQL",
     "Redis": "apt-get install redis-server",
 }
+NOT_INSTALLED = " is not installed"
 OPTIONAL = {"MySQL"}
 """Not packaged by Debian, so not demanded of CI."""
 
-_missing = pytest.StashKey[dict[str, int]]()
+MEMORY = Path("/dev/shm")  # noqa: S108 - only folders of our own are made in it
+MEMORY_NEEDED = 3 * 1024**3
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.stash[_missing] = {}
+def pytest_configure() -> None:
+    """Keep the tests' files in memory where there is room: a slow disk takes most of the time otherwise.
+
+    Nothing is tested less: what a killed process or server wrote is there in either place.
+    """
+    if "TMPDIR" not in os.environ and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free >= MEMORY_NEEDED:
+        os.environ["TMPDIR"] = str(MEMORY)
+        tempfile.tempdir = None  # to be found again
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> Iterator[None]:
+    """Say last how many tests were left out, and why."""
+    yield
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None or hasattr(session.config, "workerinput"):
+        return
+    why = Counter(
+        str(report.longrepr[2]).removeprefix("Skipped: ") for report in reporter.getreports("skipped")
+    )
+    for reason, count in why.most_common():
+        name = reason.removesuffix(NOT_INSTALLED)
+        how = f" ({INSTALL[name]})" if name in INSTALL else ""
+        reporter.write_line(f"{count} left out: {reason}{how}", yellow=True)
 
 
 def _need(request: pytest.FixtureRequest, name: str, program: str | None) -> None:
     if program:
         return
-    missing = request.config.stash[_missing]
-    missing[name] = missing.get(name, 0) + 1
     if os.environ.get("CI") and name not in OPTIONAL:
         pytest.fail(f"{name} is not installed, and CI must run its tests: {INSTALL[name]}")
-    pytest.skip(f"{name} is not installed")
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    for name, count in config.stash[_missing].items():
-        terminalreporter.write_line(
-            f"{count} tests left out: {name} is not installed ({INSTALL[name]})", yellow=True
-        )
+    pytest.skip(f"{name}{NOT_INSTALLED}")
 
 
 @pytest.fixture(scope="session")
