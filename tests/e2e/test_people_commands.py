@@ -11,7 +11,7 @@ import pytest
 from console.data_dir import DataDir
 from console.local_people import admit_operators
 from payouts.storage.engine import build_engine
-from tests.e2e.test_up import run
+from tests.support.commands import run_here as run
 from tests.support.databases import bring_up_to_date
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
