@@ -1,5 +1,6 @@
 """What goes into a database comes out of it, and what came twice is there once: on every kind of database."""
 
+import ssl
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -453,3 +454,19 @@ def test_an_error_of_the_database_shows_no_payload(mariadb_url: str) -> None:
     # then neither the error nor its whole text has it
     assert "jane-doe-iban" not in str(raised.value)
     assert "INSERT INTO payouts" in str(raised.value)
+
+
+def test_a_new_connection_reads_certificates_only_where_the_address_names_them(
+    mariadb_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(**_: object) -> None:
+        raise AssertionError("the certificates were read")
+
+    monkeypatch.setattr(ssl, "create_default_context", read)
+    plain = build_engine(mariadb_url, timeout_s=10, pool_size=1)
+    with plain.connect() as connection:
+        assert connection.execute(sa.text("SELECT 1")).scalar() == 1
+    plain.dispose()
+    checking = build_engine(f"{mariadb_url}?ssl_ca=ours.pem", timeout_s=10, pool_size=1)
+    with pytest.raises(AssertionError, match="were read"):
+        checking.connect()

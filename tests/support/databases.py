@@ -60,11 +60,16 @@ class Databases:
 
     def __init__(self, server: SqlServer) -> None:
         self._server = server
+        self._connection: pymysql.Connection[pymysql.cursors.Cursor]
         self._given_back: list[str] = []
 
     def take(self) -> str:
         """The address of a migrated database that nobody uses."""
-        self._connection.ping(reconnect=True)  # the server may have been killed since
+        # A connection for each time: the server may have been killed in between.
+        with self._server.connect() as self._connection:
+            return self._emptied() or self._copy()
+
+    def _emptied(self) -> str | None:
         for url in list(self._given_back):
             if self._is_in_use(url):  # a test's process or thread is still at its end
                 continue
@@ -72,15 +77,11 @@ class Databases:
             if self._is_as_migrated(url) and self._empty(url):
                 return url
             self._run(f"DROP DATABASE {_name(url)}")
-        return self._copy()
+        return None
 
     def give_back(self, url: str) -> None:
         """It may be emptied and taken again, once nobody is connected to it."""
         self._given_back.append(url)
-
-    @cached_property
-    def _connection(self) -> "pymysql.Connection[pymysql.cursors.Cursor]":
-        return self._server.connect()
 
     @cached_property
     def _template(self) -> str:

@@ -166,6 +166,7 @@ class SqlServer(Server):
             database=database,
             connect_timeout=2,
             autocommit=True,
+            ssl_disabled=True,  # the driver would read the system's certificates each time
         )
 
     def is_up(self) -> bool:
