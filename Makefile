@@ -3,6 +3,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do command 
 VENV := .venv
 BIN := $(VENV)/bin
 DATA ?= data
+WORKERS ?= 2
 LOCK := requirements/dev.lock
 READY := $(VENV)/.ready
 
@@ -31,8 +32,8 @@ format: install ## rewrite the code in the project's format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-test: install ## all tests but those that take many minutes
-	$(BIN)/pytest -m "not long"
+test: install ## all tests but those that take many minutes; WORKERS=n processes
+	$(BIN)/pytest -m "not long" -n $(WORKERS) --dist worksteal
 
 test-long: install ## the tests that take many minutes
 	$(BIN)/pytest -m long

@@ -4,11 +4,14 @@ line says how many and how to install it; under CI a skip for a missing server i
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 
+from tests.support.databases import Databases, migrated_file
 from tests.support.servers import MySqlServer, RedisServer, Server, SqlServer
 from tests.support.stack import Stack
 
@@ -17,31 +20,46 @@ INSTALL = {
     "MySQL": "install mysql-server from your distribution or from MySQL",
     "Redis": "apt-get install redis-server",
 }
+NOT_INSTALLED = " is not installed"
 OPTIONAL = {"MySQL"}
 """Not packaged by Debian, so not demanded of CI."""
 
-_missing = pytest.StashKey[dict[str, int]]()
+MEMORY = Path("/dev/shm")  # noqa: S108 - only folders of our own are made in it
+MEMORY_NEEDED = 3 * 1024**3
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.stash[_missing] = {}
+def pytest_configure() -> None:
+    """Keep the tests' files in memory where there is room: a slow disk takes most of the time otherwise.
+
+    Nothing is tested less: what a killed process or server wrote is there in either place.
+    """
+    if "TMPDIR" not in os.environ and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free >= MEMORY_NEEDED:
+        os.environ["TMPDIR"] = str(MEMORY)
+        tempfile.tempdir = None  # to be found again
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> Iterator[None]:
+    """Say last how many tests were left out, and why."""
+    yield
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None or hasattr(session.config, "workerinput"):
+        return
+    why = Counter(
+        str(report.longrepr[2]).removeprefix("Skipped: ") for report in reporter.getreports("skipped")
+    )
+    for reason, count in why.most_common():
+        name = reason.removesuffix(NOT_INSTALLED)
+        how = f" ({INSTALL[name]})" if name in INSTALL else ""
+        reporter.write_line(f"{count} left out: {reason}{how}", yellow=True)
 
 
 def _need(request: pytest.FixtureRequest, name: str, program: str | None) -> None:
     if program:
         return
-    missing = request.config.stash[_missing]
-    missing[name] = missing.get(name, 0) + 1
     if os.environ.get("CI") and name not in OPTIONAL:
         pytest.fail(f"{name} is not installed, and CI must run its tests: {INSTALL[name]}")
-    pytest.skip(f"{name} is not installed")
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    for name, count in config.stash[_missing].items():
-        terminalreporter.write_line(
-            f"{count} tests left out: {name} is not installed ({INSTALL[name]})", yellow=True
-        )
+    pytest.skip(f"{name}{NOT_INSTALLED}")
 
 
 @pytest.fixture(scope="session")
@@ -62,13 +80,19 @@ def _running(server: Server) -> Iterator[Server]:
 @pytest.fixture(scope="session")
 def _mariadb(request: pytest.FixtureRequest, server_folder: Path) -> Iterator[Server]:
     _need(request, "MariaDB", SqlServer.program())
-    yield from _running(SqlServer(server_folder / "mariadb"))
+    yield from _running(SqlServer(server_folder / "mariadb", durable=False))
 
 
 @pytest.fixture(scope="session")
 def _mysql(request: pytest.FixtureRequest, server_folder: Path) -> Iterator[Server]:
     _need(request, "MySQL", MySqlServer.program())
-    yield from _running(MySqlServer(server_folder / "mysql"))
+    yield from _running(MySqlServer(server_folder / "mysql", durable=False))
+
+
+@pytest.fixture(scope="session")
+def databases_of() -> Callable[[SqlServer], Databases]:
+    """The migrated databases of a server, for fixtures; tests ask for `mariadb_url` or `database_url`."""
+    return cache(Databases)
 
 
 @pytest.fixture(scope="session")
@@ -99,7 +123,7 @@ def own_redis(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RedisS
 
 @pytest.fixture
 def mariadb(request: pytest.FixtureRequest) -> SqlServer:
-    """The shared MariaDB; ask it for a `new_database()`."""
+    """The shared MariaDB. It is not durable: a test that breaks it uses `own_mariadb`."""
     _need(request, "MariaDB", SqlServer.program())
     server: SqlServer = request.getfixturevalue("_mariadb")
     return server
@@ -116,9 +140,39 @@ def own_mariadb(request: pytest.FixtureRequest, server_folder: Path) -> Iterator
     server.stop()
 
 
+@pytest.fixture
+def mariadb_url(mariadb: SqlServer, databases_of: Callable[[SqlServer], Databases]) -> Iterator[str]:
+    """A migrated database on the shared MariaDB, with no row of another test in it."""
+    databases = databases_of(mariadb)
+    url = databases.take()
+    yield url
+    databases.give_back(url)
+
+
+@pytest.fixture
+def mysql_url(
+    request: pytest.FixtureRequest, databases_of: Callable[[SqlServer], Databases]
+) -> Iterator[str]:
+    """The same on the shared MySQL."""
+    _need(request, "MySQL", MySqlServer.program())
+    databases = databases_of(request.getfixturevalue("_mysql"))
+    url = databases.take()
+    yield url
+    databases.give_back(url)
+
+
 @pytest.fixture(params=["sqlite", "mariadb", "mysql"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """An empty database on each kind of server in turn."""
+    """A migrated database on each kind of server in turn, with no row of another test in it."""
+    if request.param == "sqlite":
+        return migrated_file(tmp_path / "payouts.db")
+    url: str = request.getfixturevalue(f"{request.param}_url")
+    return url
+
+
+@pytest.fixture(params=["sqlite", "mariadb", "mysql"])
+def bare_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A database without a table, on each kind of server in turn."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'payouts.db'}"
     if request.param == "mysql":

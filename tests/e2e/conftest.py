@@ -1,12 +1,13 @@
 """Servers to break, and a stack on them."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import _need
+from tests.support.databases import Databases
 from tests.support.servers import RedisServer, SqlServer
 from tests.support.stack import Stack
 
@@ -30,9 +31,14 @@ def breakable_mariadb(_breakable_mariadb: SqlServer) -> Iterator[SqlServer]:
 
 
 @pytest.fixture
-def breakable(tmp_path: Path, breakable_mariadb: SqlServer, own_redis: RedisServer) -> Iterator[Stack]:
+def breakable(
+    tmp_path: Path,
+    breakable_mariadb: SqlServer,
+    databases_of: Callable[[SqlServer], Databases],
+    own_redis: RedisServer,
+) -> Iterator[Stack]:
     """The service on a MariaDB and a Redis that may be broken; nothing started yet."""
-    with Stack(tmp_path, breakable_mariadb.new_database(), own_redis.url) as made:
+    with Stack(tmp_path, databases_of(breakable_mariadb).take(), own_redis.url) as made:
         yield made
 
 
@@ -44,7 +50,7 @@ def sqlite_stack(tmp_path: Path, redis_server: RedisServer) -> Iterator[Stack]:
 
 
 @pytest.fixture
-def mariadb_stack(tmp_path: Path, mariadb: SqlServer, redis_server: RedisServer) -> Iterator[Stack]:
+def mariadb_stack(tmp_path: Path, mariadb_url: str, redis_server: RedisServer) -> Iterator[Stack]:
     """The service on MariaDB, where the kind of database makes the difference; nothing started yet."""
-    with Stack(tmp_path, mariadb.new_database(), redis_server.url) as made:
+    with Stack(tmp_path, mariadb_url, redis_server.url) as made:
         yield made

@@ -12,7 +12,7 @@ import pytest
 from payouts.ids import IdMaker
 from payouts.partner import Partner
 from payouts.storage.engine import build_engine
-from tests.e2e.test_up import run
+from tests.support.commands import run_here as run
 from tests.support.requests import a_partner, keep, owe
 
 make_id = IdMaker()

@@ -6,17 +6,17 @@ from pathlib import Path
 
 from tests.support.lives import make_lives
 from tests.support.senders import Senders, check_applied_once, check_kept, storable_ids
-from tests.support.servers import RedisServer, SqlServer
+from tests.support.servers import RedisServer
 from tests.support.stack import Stack, check_promises
 
 
 def test_four_workers_and_every_delivery_three_times(
-    tmp_path: Path, mariadb: SqlServer, redis_server: RedisServer
+    tmp_path: Path, mariadb_url: str, redis_server: RedisServer
 ) -> None:
     lives = make_lives(300, seed=121)
     bodies = lives.bodies * 3
     random.Random(122).shuffle(bodies)
-    with Stack(tmp_path, mariadb.new_database(), redis_server.url) as stack:
+    with Stack(tmp_path, mariadb_url, redis_server.url) as stack:
         stack.start("receiver", "worker", "worker:2", "worker:3", "worker:4", "scheduler")
 
         senders = Senders(stack, bodies, 32).start().join()

@@ -9,7 +9,7 @@ import pytest
 from console.data_dir import DataDir
 from console.local_people import admit_operators
 from payouts.notices import NoticeError
-from tests.e2e.test_up import run
+from tests.support.commands import run_here as run
 from tests.support.outbox import Office
 from tests.support.requests import migrated
 

@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from payouts.storage.engine import build_engine
-from tests.e2e.test_up import run
+from tests.support.commands import run_here as run
 
 
 class Office:

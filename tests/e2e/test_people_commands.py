@@ -10,9 +10,9 @@ import pytest
 
 from console.data_dir import DataDir
 from console.local_people import admit_operators
-from payouts.storage import migrate
 from payouts.storage.engine import build_engine
-from tests.e2e.test_up import run
+from tests.support.commands import run_here as run
+from tests.support.databases import bring_up_to_date
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -41,7 +41,7 @@ def folder(tmp_path: Path) -> Path:
 
 def _start(folder: DataDir) -> None:
     engine = build_engine(folder.environment()["DATABASE_URL"], timeout_s=10, pool_size=1)
-    migrate.upgrade(engine)
+    bring_up_to_date(engine)
     admit_operators(folder, engine)
     engine.dispose()
 

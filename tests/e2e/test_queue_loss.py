@@ -10,13 +10,13 @@ import pytest
 
 from tests.support.lives import Lives, make_lives
 from tests.support.senders import Senders, check_applied_once, check_kept, wait_started
-from tests.support.servers import RedisServer, SqlServer
+from tests.support.servers import RedisServer
 from tests.support.stack import Stack, check_promises
 
 
 @pytest.fixture
-def on_own_redis(tmp_path: Path, mariadb: SqlServer, own_redis: RedisServer) -> Iterator[Stack]:
-    with Stack(tmp_path, mariadb.new_database(), own_redis.url) as made:
+def on_own_redis(tmp_path: Path, mariadb_url: str, own_redis: RedisServer) -> Iterator[Stack]:
+    with Stack(tmp_path, mariadb_url, own_redis.url) as made:
         yield made
 
 

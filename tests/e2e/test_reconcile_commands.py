@@ -11,7 +11,7 @@ from payouts.clock import now_ms
 from payouts.ids import IdMaker
 from payouts.states import RequestStatus
 from payouts.storage.engine import build_engine
-from tests.e2e.test_up import run
+from tests.support.commands import run
 from tests.support.requests import a_partner, a_request, keep
 from tests.support.sandbox import Sandbox, sandbox_process
 from tests.support.servers import RedisServer, wait_until

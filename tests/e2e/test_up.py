@@ -4,24 +4,15 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from tests.support.commands import COMMAND, run
 from tests.support.lives import Lives, make_lives
 from tests.support.servers import free_port, wait_until
-
-COMMAND = [sys.executable, "-m", "console.main"]
-
-
-def run(*words: str, **env: str) -> subprocess.CompletedProcess[str]:
-    keep = {"PATH": os.environ["PATH"], "COLUMNS": "80"}
-    return subprocess.run(
-        [*COMMAND, *words], capture_output=True, text=True, timeout=60, env={**keep, **env}, check=False
-    )
 
 
 @contextmanager

@@ -23,11 +23,12 @@ from payouts.audit import START, verify
 from payouts.errors import NotFoundError, RefusedError
 from payouts.ids import IdMaker
 from payouts.people import Role
-from payouts.storage import audit_rows, migrate
+from payouts.storage import audit_rows
 from payouts.storage.engine import build_engine
 from payouts.storage.people_rows import authenticate, lock_person, lock_token, people_list, token_list
 from payouts.storage.queries import Filters, reading
 from payouts.tokens import DAY_MS, TokenError, new_token
+from tests.support.databases import bring_up_to_date
 
 NOW_MS = 1_795_000_000_000
 T = TypeVar("T")
@@ -38,7 +39,7 @@ ALL = "admin approve credit operate read request"
 def engine(database_url: str) -> Iterator[Engine]:
     """A migrated database of each kind, without people."""
     made = build_engine(database_url, timeout_s=20, pool_size=5)
-    migrate.upgrade(made)
+    bring_up_to_date(made)
     yield made
     made.dispose()
 

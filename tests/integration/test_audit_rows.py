@@ -11,9 +11,10 @@ from sqlalchemy import Engine
 from payouts.audit import GENESIS, START, Fault, verify
 from payouts.errors import PayoutsError
 from payouts.ids import IdMaker
-from payouts.storage import audit_rows, migrate
+from payouts.storage import audit_rows
 from payouts.storage.engine import build_engine, is_lock_wait
 from payouts.storage.queries import Filters, reading
+from tests.support.databases import bring_up_to_date
 
 NOW_MS = 1_795_000_000_000
 CHAIN = "acct_1/2026-11"
@@ -24,7 +25,7 @@ THREADS, EACH = 8, 50
 def engine(database_url: str) -> Iterator[Engine]:
     """A migrated database of each kind, with a connection for every thread."""
     made = build_engine(database_url, timeout_s=20, pool_size=THREADS)
-    migrate.upgrade(made)
+    bring_up_to_date(made)
     yield made
     made.dispose()
 

@@ -13,9 +13,10 @@ from payouts.ledger import LedgerKind
 from payouts.money import AMOUNT_BELOW_MINOR
 from payouts.people import Actor
 from payouts.period import Month, month_of, parse_month
-from payouts.storage import closing_rows, migrate
+from payouts.storage import closing_rows
 from payouts.storage.engine import build_engine
 from payouts.storage.ledger_rows import platform_balance
+from tests.support.databases import bring_up_to_date
 from tests.support.partners import NOW_MS, OPERATOR, Desk
 
 AUGUST, JULY = Month(2026, 8), Month(2026, 7)
@@ -25,7 +26,7 @@ DAY_MS = 86_400_000
 @pytest.fixture
 def desk(database_url: str) -> Iterator[Desk]:
     engine = build_engine(database_url, timeout_s=10, pool_size=10)
-    migrate.upgrade(engine)
+    bring_up_to_date(engine)
     yield Desk(engine)
     engine.dispose()
 

@@ -15,10 +15,11 @@ from payouts.import_lines import BalanceFile, CreditFile, PartnerFile
 from payouts.import_payouts import PayoutFile
 from payouts.importing import LINES_AT_ONCE, Done, Importer, Kind
 from payouts.people import Actor
-from payouts.storage import inbox, migrate
+from payouts.storage import inbox
 from payouts.storage.engine import build_engine
 from payouts.storage.inbox import NewEvent
 from tests.support.books import violations
+from tests.support.databases import bring_up_to_date
 from tests.support.lives import event_body, payout_object
 from tests.support.partners import OPERATOR, Desk
 
@@ -30,7 +31,7 @@ class Office(Desk):
 
     def __init__(self, url: str) -> None:
         engine = build_engine(url, timeout_s=10, pool_size=5)
-        migrate.upgrade(engine)
+        bring_up_to_date(engine)
         super().__init__(engine)
         self.rejected: list[Rejected] = []
 

@@ -11,10 +11,10 @@ from payouts.checking import SHOWN_MOST, check
 from payouts.closing import close_month
 from payouts.errors import NotFoundError
 from payouts.period import Month
-from payouts.storage import migrate
 from payouts.storage.engine import build_engine
 from payouts.storage.invariants import all_invariants
 from tests.support.books import World, violations
+from tests.support.databases import bring_up_to_date
 from tests.support.lives import payout_object
 from tests.support.partners import OPERATOR, Desk
 
@@ -24,7 +24,7 @@ STEPS = 45
 @pytest.fixture
 def engine(database_url: str) -> Iterator[Engine]:
     made = build_engine(database_url, timeout_s=10, pool_size=5)
-    migrate.upgrade(made)
+    bring_up_to_date(made)
     yield made
     made.dispose()
 

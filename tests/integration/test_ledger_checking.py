@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 import sqlalchemy as sa
 
-from payouts.storage import migrate
 from payouts.storage.engine import build_engine
+from tests.support.databases import bring_up_to_date
 from tests.support.money import Payer
 from tests.support.small_stripe import SmallStripe
 from workers.check import BROKEN, LedgerChecking
@@ -15,7 +15,7 @@ from workers.check import BROKEN, LedgerChecking
 @pytest.fixture
 def payer(database_url: str) -> Iterator[Payer]:
     engine = build_engine(database_url, timeout_s=10, pool_size=3)
-    migrate.upgrade(engine)
+    bring_up_to_date(engine)
     payer = Payer(engine, SmallStripe())
     payer.sender.send(payer.request(payer.partner()))
     yield payer

@@ -21,10 +21,10 @@ engine.dispose()
 """
 
 
-def test_four_upgrades_at_once_all_succeed(database_url: str) -> None:
+def test_four_upgrades_at_once_all_succeed(bare_database_url: str) -> None:
     started = [
         subprocess.Popen(
-            [sys.executable, "-c", UPGRADE, database_url],
+            [sys.executable, "-c", UPGRADE, bare_database_url],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -39,21 +39,21 @@ def test_four_upgrades_at_once_all_succeed(database_url: str) -> None:
     ends = [(*process.communicate(timeout=60), process.returncode) for process in started]
 
     assert [(out.strip(), code) for out, _, code in ends] == [(migrate.newest(), 0)] * 4, ends
-    engine = build_engine(database_url, timeout_s=10, pool_size=2)
+    engine = build_engine(bare_database_url, timeout_s=10, pool_size=2)
     assert migrate.check(engine) == []
     migrate.require_current(engine)
     engine.dispose()
 
 
-def test_an_upgrade_of_what_is_up_to_date_changes_nothing(database_url: str) -> None:
-    engine = build_engine(database_url, timeout_s=10, pool_size=2)
+def test_an_upgrade_of_what_is_up_to_date_changes_nothing(bare_database_url: str) -> None:
+    engine = build_engine(bare_database_url, timeout_s=10, pool_size=2)
     assert migrate.upgrade(engine) == migrate.upgrade(engine) == migrate.newest()
     assert migrate.check(engine) == []
     engine.dispose()
 
 
-def test_a_database_that_was_never_upgraded_is_refused(database_url: str) -> None:
-    engine = build_engine(database_url, timeout_s=10, pool_size=2)
+def test_a_database_that_was_never_upgraded_is_refused(bare_database_url: str) -> None:
+    engine = build_engine(bare_database_url, timeout_s=10, pool_size=2)
     with pytest.raises(migrate.SchemaError, match="payouts db upgrade"):
         migrate.require_current(engine)
     engine.dispose()
@@ -85,8 +85,8 @@ def test_for_sqlite_no_statements_are_printed() -> None:
     ],
     ids=["column added", "index dropped", "column dropped"],
 )
-def test_a_schema_changed_by_hand_is_reported(database_url: str, change: str, named: str) -> None:
-    engine = build_engine(database_url, timeout_s=10, pool_size=2)
+def test_a_schema_changed_by_hand_is_reported(bare_database_url: str, change: str, named: str) -> None:
+    engine = build_engine(bare_database_url, timeout_s=10, pool_size=2)
     migrate.upgrade(engine)
     if change.startswith("DROP INDEX") and engine.dialect.name != "sqlite":
         change += " ON inbox"
@@ -97,4 +97,11 @@ def test_a_schema_changed_by_hand_is_reported(database_url: str, change: str, na
 
     assert len(lines) == 1
     assert named in lines[0]
+    engine.dispose()
+
+
+def test_the_databases_that_tests_are_given_are_as_a_migration_makes_them(database_url: str) -> None:
+    engine = build_engine(database_url, timeout_s=10, pool_size=2)
+    assert migrate.check(engine) == []
+    migrate.require_current(engine)
     engine.dispose()

@@ -15,12 +15,12 @@ from payouts.ids import IdMaker
 from payouts.partner import Partner, PartnerState
 from payouts.people import Actor, Scope
 from payouts.registering import NewPartner, refreshed, register, the_partner
-from payouts.storage import migrate
 from payouts.storage.engine import build_engine
 from payouts.storage.partner_rows import PARTNERS
 from payouts.storage.unit import in_transaction
 from payouts.stripe_account import read_account
 from payouts.updating import Changes, block, unblock, update
+from tests.support.databases import bring_up_to_date
 from tests.unit.test_stripe_account import account, bank
 
 NOW_MS = 1_790_000_000_000
@@ -32,7 +32,7 @@ MAKE_ID = IdMaker()
 @pytest.fixture
 def engine(database_url: str) -> Iterator[Engine]:
     made = build_engine(database_url, timeout_s=10, pool_size=10)
-    migrate.upgrade(made)
+    bring_up_to_date(made)
     yield made
     made.dispose()
 

@@ -41,11 +41,12 @@ from payouts.request import public_id
 from payouts.requesting import Source, Wish, request_payout
 from payouts.sending import Sender
 from payouts.states import REQUEST_TRANSITIONS, RequestStatus
-from payouts.storage import inbox, migrate
+from payouts.storage import inbox
 from payouts.storage.engine import build_engine
 from payouts.storage.inbox import NewEvent
 from payouts.storage.invariants import all_invariants
 from payouts.storage.queries import reading
+from tests.support.databases import bring_up_to_date
 from tests.support.machine_model import REFUSED, Crash, LivingStripe, is_live
 from tests.support.money import Clock, Payer
 from tests.support.small_stripe import FAULTS
@@ -462,7 +463,7 @@ def machine(tmp_path: Path) -> Callable[[], PaymentMachine]:
     """Makes machines, one after the other, each on a fresh copy of one migrated file."""
     template = tmp_path / "template.db"
     engine = build_engine(f"sqlite:///{template}", timeout_s=10, pool_size=1)
-    migrate.upgrade(engine)
+    bring_up_to_date(engine)
     engine.dispose()  # the last one out writes the log into the file
     folder = tmp_path / "run"
     folder.mkdir()

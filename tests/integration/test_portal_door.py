@@ -22,7 +22,11 @@ def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
         yield portal
 
 
-@pytest.mark.parametrize("said", ["", "Bearer", "Basic abc", "Bearer pt_short", f"Bearer {new_token()}"])
+@pytest.mark.parametrize(
+    "said",
+    ["", "Bearer", "Basic abc", "Bearer pt_short", f"Bearer {new_token()}"],
+    ids=["nothing", "no token", "another scheme", "cut short", "of nobody"],
+)
 def test_without_a_token_that_is_known_nobody_is_let_in(portal: Portal, said: str) -> None:
     refused = portal.get("/payouts", headers={"Authorization": said})
 

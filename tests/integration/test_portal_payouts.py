@@ -17,7 +17,6 @@ from payouts.storage.idempotency_rows import Key, claim
 from payouts.storage.unit import in_transaction
 from tests.support.portal import Ask, Portal, portal_on, problem
 from tests.support.requests import actor
-from tests.support.servers import SqlServer
 
 DAY_MS = 86_400_000
 
@@ -162,8 +161,8 @@ def test_two_processes_with_the_same_keys_make_one_payout_for_each(database_url:
     assert set(refused) <= {(409, "idempotency_key_in_use")}
 
 
-def test_a_key_that_another_process_holds_is_in_use(mariadb: SqlServer) -> None:
-    with portal_on(mariadb.new_database()) as portal:
+def test_a_key_that_another_process_holds_is_in_use(mariadb_url: str) -> None:
+    with portal_on(mariadb_url) as portal:
         partner = portal.partner(5_000)
         token_id = int(portal.value("SELECT id FROM tokens"))
         with portal.engine.begin() as connection:

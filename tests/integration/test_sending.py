@@ -12,9 +12,9 @@ from payouts.calls import Call
 from payouts.errors import RefusedError
 from payouts.partner import Partner
 from payouts.people import Actor, Scope
-from payouts.storage import migrate
 from payouts.storage.engine import build_engine
 from payouts.storage.partner_rows import PARTNERS
+from tests.support.databases import bring_up_to_date
 from tests.support.money import Payer
 from tests.support.small_stripe import FAULTS, SmallStripe
 
@@ -22,7 +22,7 @@ from tests.support.small_stripe import FAULTS, SmallStripe
 @pytest.fixture
 def payer(database_url: str) -> Iterator[Payer]:
     engine = build_engine(database_url, timeout_s=10, pool_size=10)
-    migrate.upgrade(engine)
+    bring_up_to_date(engine)
     yield Payer(engine, SmallStripe())
     engine.dispose()
 
@@ -173,7 +173,7 @@ def test_two_payouts_of_one_partner_never_run_at_once_and_the_second_follows_the
 
 def test_in_shadow_mode_all_is_posted_and_nothing_is_called(database_url: str) -> None:
     engine = build_engine(database_url, timeout_s=10, pool_size=2)
-    migrate.upgrade(engine)
+    bring_up_to_date(engine)
     stripe = SmallStripe()
     payer = Payer(engine, stripe, shadow=True)
     partner = payer.partner()

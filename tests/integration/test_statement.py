@@ -21,10 +21,11 @@ from payouts.exporting import (
 from payouts.money import parse_money
 from payouts.partner import Partner
 from payouts.statement import Statement, StatementLine, statement
-from payouts.storage import migrate, statement_queries
+from payouts.storage import statement_queries
 from payouts.storage.engine import build_engine
 from payouts.storage.queries import reading
 from tests.support.books import World
+from tests.support.databases import bring_up_to_date
 from tests.support.lives import payout_object
 from tests.support.partners import Desk
 
@@ -34,7 +35,7 @@ DAY_MS = 86_400_000
 @pytest.fixture
 def world(database_url: str) -> Iterator[World]:
     engine = build_engine(database_url, timeout_s=10, pool_size=5)
-    migrate.upgrade(engine)
+    bring_up_to_date(engine)
     yield World(engine, random.Random(7))
     engine.dispose()
 

@@ -1,5 +1,6 @@
 """What goes into a database comes out of it, and what came twice is there once: on every kind of database."""
 
+import ssl
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -14,13 +15,13 @@ from payouts.errors import StoreUnavailableError
 from payouts.event import read_envelope
 from payouts.ids import IdMaker
 from payouts.states import OPEN_EVENT_STATUSES, EventStatus
-from payouts.storage import inbox, migrate
+from payouts.storage import inbox
 from payouts.storage.bulk import insert_rows, literal, update_rows
 from payouts.storage.engine import build_engine, single_statement
 from payouts.storage.inbox import NewEvent, Overdue
 from payouts.storage.tables import payouts
+from tests.support.databases import bring_up_to_date
 from tests.support.lives import event_body, payout_object
-from tests.support.servers import SqlServer
 
 NOW_MS = 1_790_000_000_000
 
@@ -29,7 +30,7 @@ NOW_MS = 1_790_000_000_000
 def engine(database_url: str) -> Iterator[Engine]:
     """A migrated database of each kind."""
     made = build_engine(database_url, timeout_s=10, pool_size=5)
-    migrate.upgrade(made)
+    bring_up_to_date(made)
     yield made
     made.dispose()
 
@@ -178,9 +179,9 @@ def test_a_statement_that_is_refused_leaves_nothing_of_itself(nasty: Engine) -> 
         assert connection.execute(sa.text("SELECT id, raw FROM nasty")).all() == [(2, b"there")]
 
 
-def test_a_value_that_would_be_cut_short_is_not_acknowledged(mariadb: SqlServer) -> None:
-    engine = build_engine(mariadb.new_database(), timeout_s=10, pool_size=1)
-    migrate.upgrade(engine)
+def test_a_value_that_would_be_cut_short_is_not_acknowledged(mariadb_url: str) -> None:
+    engine = build_engine(mariadb_url, timeout_s=10, pool_size=1)
+    bring_up_to_date(engine)
     event = new_event(1, "evt_1", secret="x" * 33)
     with engine.begin() as connection, pytest.raises(StoreUnavailableError, match="nothing was acknowledged"):
         inbox.add_events(connection, [event], never)
@@ -365,9 +366,9 @@ def test_an_event_whose_time_has_not_come_is_left_alone_unless_it_is_new(six: En
         assert [item.id for item in inbox.lock_open(connection, [1, 2, 3], NOW_MS + 800)] == [1, 2, 3]
 
 
-def test_an_event_under_lock_is_left_to_who_has_it(mariadb: SqlServer) -> None:
-    engine = build_engine(mariadb.new_database(), timeout_s=10, pool_size=5)
-    migrate.upgrade(engine)
+def test_an_event_under_lock_is_left_to_who_has_it(mariadb_url: str) -> None:
+    engine = build_engine(mariadb_url, timeout_s=10, pool_size=5)
+    bring_up_to_date(engine)
     with engine.begin() as connection:
         inbox.add_events(connection, [new_event(1, "evt_1"), new_event(2, "evt_2")], never)
     with engine.begin() as first:
@@ -440,10 +441,10 @@ def test_a_resend_is_counted_and_puts_an_open_event_off_but_no_finished_one(six:
     assert _field(six, 4, *columns) == (0, NOW_MS)
 
 
-def test_an_error_of_the_database_shows_no_payload(mariadb: SqlServer) -> None:
+def test_an_error_of_the_database_shows_no_payload(mariadb_url: str) -> None:
     # given a table that refuses a row for a value that does not fit
-    engine = build_engine(mariadb.new_database(), timeout_s=10, pool_size=1)
-    migrate.upgrade(engine)
+    engine = build_engine(mariadb_url, timeout_s=10, pool_size=1)
+    bring_up_to_date(engine)
     # when the row carries what nobody but the partner should see
     with pytest.raises(DBAPIError) as raised, engine.begin() as connection:
         insert_rows(
@@ -453,3 +454,19 @@ def test_an_error_of_the_database_shows_no_payload(mariadb: SqlServer) -> None:
     # then neither the error nor its whole text has it
     assert "jane-doe-iban" not in str(raised.value)
     assert "INSERT INTO payouts" in str(raised.value)
+
+
+def test_a_new_connection_reads_certificates_only_where_the_address_names_them(
+    mariadb_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(**_: object) -> None:
+        raise AssertionError("the certificates were read")
+
+    monkeypatch.setattr(ssl, "create_default_context", read)
+    plain = build_engine(mariadb_url, timeout_s=10, pool_size=1)
+    with plain.connect() as connection:
+        assert connection.execute(sa.text("SELECT 1")).scalar() == 1
+    plain.dispose()
+    checking = build_engine(f"{mariadb_url}?ssl_ca=ours.pem", timeout_s=10, pool_size=1)
+    with pytest.raises(AssertionError, match="were read"):
+        checking.connect()

@@ -22,12 +22,13 @@ from payouts.event import PayoutObject, read_envelope, read_payout_object
 from payouts.ids import IdMaker
 from payouts.lookup import BLOCKED_WAIT_MS, Resolver
 from payouts.machine import Applied, decide
-from payouts.storage import inbox, migrate
+from payouts.storage import inbox
 from payouts.storage.engine import build_engine
 from payouts.storage.inbox import NewEvent
 from payouts.storage.payout_rows import Notice, insert_notices, lock_payouts
+from tests.support.databases import bring_up_to_date
 from tests.support.lives import ENDS, ROADS, event_body, payout_object
-from tests.support.servers import SqlServer, wait_until
+from tests.support.servers import wait_until
 
 NOW_MS = 1_790_000_000_000
 MAX_ATTEMPTS = 3
@@ -92,7 +93,7 @@ class World:
 @contextmanager
 def world_on(url: str) -> Iterator[World]:
     engine = build_engine(url, timeout_s=10, pool_size=5)
-    migrate.upgrade(engine)
+    bring_up_to_date(engine)
     yield World(engine)
     engine.dispose()
 
@@ -104,8 +105,8 @@ def world(database_url: str) -> Iterator[World]:
 
 
 @pytest.fixture
-def maria(mariadb: SqlServer) -> Iterator[World]:
-    with world_on(mariadb.new_database()) as made:
+def maria(mariadb_url: str) -> Iterator[World]:
+    with world_on(mariadb_url) as made:
         yield made
 
 

@@ -11,9 +11,9 @@ from payouts.ids import IdMaker
 from payouts.ledger import LedgerKind
 from payouts.reconciling import Reconciler
 from payouts.sending import Sender
-from payouts.storage import migrate
 from payouts.storage.engine import build_engine
 from payouts.storage.partner_rows import PARTNERS
+from tests.support.databases import bring_up_to_date
 from tests.support.money import Payer
 from tests.support.small_stripe import SmallStripe
 
@@ -29,7 +29,7 @@ class Bench(Payer):
 
     def __init__(self, url: str, gateway: StripeGateway | None = None) -> None:
         engine = build_engine(url, timeout_s=10, pool_size=10)
-        migrate.upgrade(engine)
+        bring_up_to_date(engine)
         self.stripe = SmallStripe()
         super().__init__(engine, gateway or self.stripe)
         self.make_id = IdMaker(self.clock)  # ids tell the time: of the test's clock

@@ -13,11 +13,11 @@ from payouts.partner import Partner, PartnerState
 from payouts.people import Actor, Role, Scope
 from payouts.request import PayoutRequest
 from payouts.states import RequestStatus
-from payouts.storage import migrate
 from payouts.storage.engine import build_engine
 from payouts.storage.ledger_rows import post
 from payouts.storage.partner_rows import PARTNERS
 from payouts.storage.request_rows import REQUESTS
+from tests.support.databases import bring_up_to_date
 
 LONG_AGO_MS = 1_700_000_000_000
 make_id = IdMaker()
@@ -38,7 +38,7 @@ def actor(name: str, role: Role = Role.ADMIN) -> Actor:
 def migrated(url: str, pool_size: int = 5) -> Iterator[Engine]:
     """A migrated database."""
     engine = build_engine(url, timeout_s=10, pool_size=pool_size)
-    migrate.upgrade(engine)
+    bring_up_to_date(engine)
     yield engine
     engine.dispose()
 

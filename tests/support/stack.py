@@ -16,8 +16,8 @@ from typing import Any
 import httpx
 import sqlalchemy as sa
 
-from payouts.storage import migrate
 from payouts.storage.engine import build_engine
+from tests.support.databases import bring_up_to_date
 from tests.support.servers import free_port, wait_until
 
 SECRET = "whsec_tests_only"
@@ -54,7 +54,7 @@ class Stack:
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
 
     def __enter__(self) -> "Stack":
-        migrate.upgrade(self.engine)
+        bring_up_to_date(self.engine)
         return self
 
     def __exit__(self, *_: object) -> None:

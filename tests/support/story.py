@@ -15,13 +15,14 @@ from payouts.event import read_envelope
 from payouts.history import Rows
 from payouts.people import Actor, Scope
 from payouts.requesting import Source, Wish, request_payout
-from payouts.storage import inbox, migrate
+from payouts.storage import inbox
 from payouts.storage.engine import build_engine
 from payouts.storage.history_queries import balances_at, find, read_rows
 from payouts.storage.inbox import NewEvent
 from payouts.storage.ledger_rows import post
 from payouts.storage.queries import reading
 from payouts.timeline import Entry, timeline
+from tests.support.databases import bring_up_to_date
 from tests.support.lives import event_body
 from tests.support.money import Payer
 from tests.support.small_stripe import SmallStripe
@@ -48,7 +49,7 @@ class Story(Payer):
 
     def __init__(self, url: str) -> None:
         engine = build_engine(url, timeout_s=10, pool_size=5)
-        migrate.upgrade(engine)
+        bring_up_to_date(engine)
         self.stripe = SlowStripe()
         self.stripe.payer = self
         super().__init__(engine, self.stripe)

@@ -11,9 +11,10 @@ from sqlalchemy import Engine
 
 from payouts.event import read_envelope
 from payouts.ids import IdMaker
-from payouts.storage import inbox, migrate
+from payouts.storage import inbox
 from payouts.storage.engine import build_engine
 from payouts.storage.inbox import NewEvent
+from tests.support.databases import bring_up_to_date
 from tests.support.lives import event_body, payout_object
 from workers.broker import WakingRedisBroker
 from workers.messages import APPLY, APPLY_ALONE, EVENTS_QUEUE, Messages
@@ -73,7 +74,7 @@ class Scene:
 @pytest.fixture
 def scene(tmp_path: Path) -> Iterator[Scene]:
     engine = build_engine(f"sqlite:///{tmp_path / 'payouts.db'}", timeout_s=5, pool_size=1)
-    migrate.upgrade(engine)
+    bring_up_to_date(engine)
     made = Scene(engine)
     yield made
     engine.dispose()
