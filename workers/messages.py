@@ -17,6 +17,7 @@ LOOKUPS_QUEUE = "lookups"
 PAYOUTS_QUEUE = "payouts"
 NOTIFY_QUEUE = "notify"
 MAINTENANCE_QUEUE = "maintenance"
+REPLAYS_QUEUE = "replays"
 
 APPLY = "apply_events"
 APPLY_ALONE = "apply_event_alone"
@@ -26,6 +27,7 @@ REFRESH = "refresh_partner"
 DELIVER_NOTICES = "deliver_notices"
 RECONCILE = "reconcile_account"
 CHECK_LEDGER = "check_ledger"
+REPLAY = "go_on_with_replay"
 
 
 class Messages:
@@ -74,6 +76,10 @@ class Messages:
     def check_ledger(self) -> None:
         """Ask for the books to be checked."""
         self._send(MAINTENANCE_QUEUE, CHECK_LEDGER)
+
+    def replay(self, replay_id: int) -> None:
+        """Ask for a replay to be taken further."""
+        self._send(REPLAYS_QUEUE, REPLAY, replay_id)
 
     def waiting(self, queue: str) -> int:
         """How many messages of `queue` no worker has fetched yet."""
