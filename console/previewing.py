@@ -42,7 +42,7 @@ def _sums(changes: "Sequence[Change]", events: int, more: bool) -> list[str]:
     postings = sum(len(change.written.postings) for change in changes)
     nothing = sum(change.is_nothing for change in changes)
     lines = [
-        f"{'the first ' if more else ''}{events} events of {len(changes)} payouts: {nothing} stay as they are",
+        f"{'first ' if more else ''}{events} events of {len(changes)} payouts: {nothing} stay as they are",
         f"  events: {_counted(outcomes)}",
         f"  states: {_counted(moves)}",
         f"  postings: {postings}",

@@ -159,7 +159,7 @@ def pause(
     """Pause a replay that runs. `payouts replay resume` goes on with it."""
     from payouts.replaying import pause as pause_it
 
-    changed = _do(data, Scope.OPERATE, as_name, replay, pause_it, reason)
+    changed = _do(data, Scope.OPERATE, as_name, replay, pause_it, reason=reason)
     out().print(f"{changed.public_id} is paused after {changed.done} of {changed.total} events", markup=False)
 
 
@@ -182,7 +182,7 @@ def rate(
     """Change how fast a replay runs, at once."""
     from payouts.replaying import set_rate
 
-    changed = _do(data, Scope.OPERATE, as_name, replay, set_rate, per_s)
+    changed = _do(data, Scope.OPERATE, as_name, replay, set_rate, rate_per_s=per_s)
     what = f"{per_s} events a second at the most" if per_s else "as fast as live events leave room"
     out().print(f"{changed.public_id} runs at {what}", markup=False)
 
@@ -194,20 +194,20 @@ def cancel(
     """Call a replay off. Events that had their turn stay as they are."""
     from payouts.replaying import cancel as cancel_it
 
-    changed = _do(data, Scope.OPERATE, as_name, replay, cancel_it, reason)
+    changed = _do(data, Scope.OPERATE, as_name, replay, cancel_it, reason=reason)
     out().print(
         f"{changed.public_id} is canceled after {changed.done} of {changed.total} events", markup=False
     )
 
 
 def _do(
-    data: Path | None, scope: Scope, as_name: str | None, key: str, verb: "Callable[..., Replay]", *more: Any
+    data: Path | None, scope: Scope, as_name: str | None, key: str, verb: "Callable[..., Replay]", **more: Any
 ) -> "Replay":
     replay_id = replay_id_of(key)
     with doing(data, scope, as_name) as doer:
         return doer.do(
             lambda connection, actor, make_id, at_ms: verb(
-                connection, replay_id, *more, actor=actor, make_id=make_id, now_ms=at_ms
+                connection, replay_id, actor=actor, make_id=make_id, now_ms=at_ms, **more
             )
         )
 

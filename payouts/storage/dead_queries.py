@@ -106,8 +106,8 @@ def waiting(connection: Connection) -> Waiting:
     is_dead = f.status == EventStatus.DEAD
     dead = connection.scalar(select(func.count()).select_from(inbox_failures).where(is_dead)) or 0
     oldest = connection.scalar(select(func.min(f.failed_at_ms)).where(is_dead))
-    blocked = connection.scalar(select(func.min(i.id)).where(i.status == EventStatus.DEFERRED))
-    return Waiting(dead, oldest, None if blocked is None else time_of(blocked))
+    blocked = select(i.received_at_ms).where(i.status == EventStatus.DEFERRED).order_by(i.id).limit(1)
+    return Waiting(dead, oldest, connection.scalar(blocked))
 
 
 def causes(connection: Connection, fingerprints: Sequence[str]) -> dict[str, dict[str, Any]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection, delete, select, update
 
 from payouts.errors import RowIdTakenError
-from payouts.fingerprint import Fingerprint, fingerprint_of
+from payouts.failure_cause import Fingerprint, fingerprint_of
 from payouts.ids import IdMaker
 from payouts.states import EventStatus
 from payouts.storage.bulk import insert_rows

@@ -5,7 +5,7 @@ Apart from the inbox, so that millions of events that went well pay for no index
 
 from sqlalchemy import BigInteger, Column, Index, String, Table, UniqueConstraint
 
-from payouts.fingerprint import CLASS_CHARS, KEY_CHARS, MESSAGE_CHARS, PLACE_CHARS
+from payouts.failure_cause import CLASS_CHARS, KEY_CHARS, MESSAGE_CHARS, PLACE_CHARS
 from payouts.storage.columns import (
     ACCOUNT_CHARS,
     ACTOR_CHARS,
