@@ -7,6 +7,8 @@ import sys
 from bench.bed import BUFFER_POOL, Bed
 from bench.fill import fill
 from bench.latency import to_applied
+from bench.ledger import checked
+from bench.payouts import submitted
 from bench.receiver import acknowledged, acknowledged_only
 from bench.reconcile import compared
 from bench.workers import PROCESSES, applied, empty_actor
@@ -17,22 +19,30 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--events", type=int, default=40_000, help="events to apply")
     parser.add_argument("--rows", type=int, default=2_000_000, help="rows in the full inbox; 0 leaves it out")
-    parser.add_argument("--only", choices=["reconcile"], help="measure this and nothing else")
+    parser.add_argument("--only", choices=["payouts", "reconcile", "ledger"], help="measure this alone")
+    parser.add_argument("--sent", type=int, default=3_000, help="payouts to send")
     parser.add_argument("--payouts", type=int, default=100_000, help="payouts to compare with Stripe")
+    parser.add_argument("--postings", type=int, default=1_000_000, help="postings to check")
     options = parser.parse_args()
     for program in ("wrk", "taskset", "mariadbd", "redis-server"):
         if not shutil.which(program):
             sys.exit(f"bench needs {program}: apt-get install wrk util-linux mariadb-server redis-server")
-    if options.only == "reconcile":
-        with Bed() as bed:
-            compare_with_stripe(bed, options.payouts)
-        return
     with Bed() as bed:
-        print("Service on core 0, load on core 1; MariaDB (flush at every commit, buffer pool")
-        print(f"{BUFFER_POOL}) and Redis (append-only, everysec) unpinned; events of 1 to 3 KB; medians of")
-        print("interleaved rounds.")
+        if not options.only:
+            print("Service on core 0, load on core 1; MariaDB (flush at every commit, buffer pool")
+            print(
+                f"{BUFFER_POOL}) and Redis (append-only, everysec) unpinned; events of 1 to 3 KB; medians of"
+            )
+            print("interleaved rounds.")
         print("\n| what | measured | ceiling or alternative | ratio | goal |\n|---|---|---|---|---|")
-        measure(bed, options.rounds, options.events, options.rows)
+        if not options.only:
+            measure(bed, options.rounds, options.events, options.rows)
+        if options.only in (None, "payouts"):
+            send_payouts(bed, options.sent, options.rounds)
+        if options.only in (None, "reconcile"):
+            compare_with_stripe(bed, options.payouts)
+        if options.only in (None, "ledger"):
+            check_ledger(bed, options.postings)
 
 
 def measure(bed: Bed, rounds: int, events: int, rows: int) -> None:
@@ -66,12 +76,29 @@ def measure(bed: Bed, rounds: int, events: int, rows: int) -> None:
 
 def compare_with_stripe(bed: Bed, payouts: int) -> None:
     """Ten times as many payouts take ten times as long, and no more memory."""
-    print("\n| what | measured | ceiling or alternative | ratio | goal |\n|---|---|---|---|---|")
+    bed.fresh()
     few, _ = compared(bed.engine, payouts // 10)
     bed.fresh()
     many, grown_mb = compared(bed.engine, payouts)
     row(f"payouts compared/s, {payouts:,} of them", many, f"{payouts // 10:,} of them", few, "≥ 0.5")
     print(f"| memory grown by while comparing {payouts:,} payouts | {grown_mb:.1f} MB | | | ≤ 20 MB |")
+
+
+def send_payouts(bed: Bed, count: int, rounds: int) -> None:
+    """Beside the calls alone, made by as many processes and threads."""
+    rates = submitted(bed, count, rounds)
+    for name, goal in (("bare calls", "≥ 0.7"), ("bare calls without the SDK", "–")):
+        row("payouts submitted/s, 2 processes", rates["service"], name, rates[name], goal)
+
+
+def check_ledger(bed: Bed, postings: int) -> None:
+    """Ten times as many postings take ten times as long, and no more memory."""
+    bed.fresh()
+    few, _ = checked(bed.engine, bed.database_url, postings // 10)
+    bed.fresh()
+    many, grown_mb = checked(bed.engine, bed.database_url, postings)
+    row(f"postings checked/s, {postings:,} of them", many, f"{postings // 10:,} of them", few, "≥ 0.5")
+    print(f"| memory grown by while checking {postings:,} postings | {grown_mb:.1f} MB | | | ≤ 50 MB |")
 
 
 def compare_full(bed: Bed, events: int, rows: int) -> None:

@@ -8,7 +8,7 @@ from console.context import DataOption, engine_of
 from console.output import out
 from payouts.errors import PayoutsError
 
-DIALECTS = ("mysql", "mariadb", "sqlite")
+DIALECTS = ("mysql", "mariadb")
 
 app = typer.Typer(no_args_is_help=True, help="The database's schema.")
 
@@ -16,7 +16,7 @@ app = typer.Typer(no_args_is_help=True, help="The database's schema.")
 @app.command("upgrade")
 def upgrade(
     dialect: Annotated[
-        str | None, typer.Argument(metavar="[DIALECT]", help="With --sql: mysql, mariadb or sqlite.")
+        str | None, typer.Argument(metavar="[DIALECT]", help="With --sql: mysql or mariadb.")
     ] = None,
     sql: Annotated[
         bool, typer.Option("--sql", help="Only print the statements, for DIALECT or the database set.")

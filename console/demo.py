@@ -15,10 +15,11 @@ from console.context import data_dir_of
 from console.data_dir import DEFAULT, DataDir
 from console.output import out
 from payouts.errors import PayoutsError
+from payouts.money import parse_money
 
 AMOUNT = "120.50"
 WITHIN_S = 60.0
-FUNDED_MINOR = 1_000_000
+FUNDED = "10000.00"
 
 
 def demo_command(folder: DataDir) -> list[str]:
@@ -52,6 +53,7 @@ class Story:
         """Run all steps. PayoutsError where one of them does not do what it says."""
         account = self._at_stripe()
         partner = f"demo-{account[-6:].lower()}"
+        self._run("ledger", "fund", FUNDED, "eur", "--reference", f"top-up before {partner}")
         named = ["--name", "A Made-up Partner", "--email", f"{partner}@example.com", "--currency", "eur"]
         self._run("partner", "add", partner, account, *named)
         self._run("credit", partner, AMOUNT, "--reference", f"sales of {partner}")
@@ -74,7 +76,7 @@ class Story:
 
     def _at_stripe(self) -> str:
         self._say("at Stripe (the sandbox): the platform's balance is filled up, a partner opens an account")
-        self._ask("/top_up", {"currency": "eur", "amount_minor": FUNDED_MINOR})
+        self._ask("/top_up", {"currency": "eur", "amount_minor": parse_money(FUNDED, "eur")})
         made = self._ask("/accounts", {"country": "DE", "currency": "eur"})
         return str(made["id"])
 

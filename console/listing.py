@@ -60,11 +60,11 @@ def show(
     """Print rows as a table of one page, or as JSON Lines in bounded memory."""
     with reading_from(data) as connection:
         if as_json:
-            for row in _pages(connection, fetch, filters, limit):
+            for row in pages(connection, fetch, filters, limit):
                 write_json(row)
             return
         wanted = limit or TABLE_ROWS
-        rows = list(_pages(connection, fetch, filters, wanted + 1))
+        rows = list(pages(connection, fetch, filters, wanted + 1))
         print_table(table(columns, [cells(row) for row in rows[:wanted]]))
         if not rows:
             out().print("none")
@@ -72,9 +72,10 @@ def show(
             out().print(f"there are more: --after {rows[wanted - 1]['id']}")
 
 
-def _pages(
+def pages(
     connection: "Connection", fetch: Fetch, filters: "Filters", limit: int | None
 ) -> Iterator[dict[str, Any]]:
+    """Rows page by page, at most `limit`, in bounded memory."""
     from dataclasses import replace
 
     from payouts.storage.queries import PAGE

@@ -11,6 +11,7 @@ import httpx
 from console.data_dir import DataDir, free_port, is_free
 from console.supervisor import Child
 from payouts.errors import PayoutsError
+from payouts.gateway import API_VERSION
 
 START_WITHIN_S = 20.0
 ENDPOINTS = {"platform": "false", "connect": "true"}
@@ -62,6 +63,6 @@ def _endpoint(http: httpx.Client, known: dict[str, str] | None, url: str, connec
         answer = http.post(f"/v1/webhook_endpoints/{known['id']}", data={"url": url})
         if answer.is_success:
             return known
-    data = {"url": url, "enabled_events[]": "*", "connect": connect}
+    data = {"url": url, "enabled_events[]": "*", "connect": connect, "api_version": API_VERSION}
     made: dict[str, Any] = http.post("/v1/webhook_endpoints", data=data).raise_for_status().json()
     return {"id": made["id"], "secret": made["secret"]}

@@ -15,6 +15,7 @@ from console import (
     dead,
     deliver,
     demo,
+    doctor,
     events,
     importing,
     ledger,
@@ -65,6 +66,7 @@ app.add_typer(people.people, name="people")
 app.add_typer(people.tokens, name="token")
 app.add_typer(audit.app, name="audit")
 app.add_typer(reconcile.app, name="reconcile")
+app.command("doctor")(doctor.doctor)
 app.add_typer(database.app, name="db")
 app.command("deliver")(deliver.deliver)
 app.command("demo")(demo.demo)

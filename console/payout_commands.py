@@ -9,11 +9,13 @@ from console.context import DataOption, JsonOption
 from console.history import show_payout, stripe_status
 from console.listing import AfterOption, LimitOption, SinceOption, UntilOption, make_filters, show
 from console.output import short_time
+from console.shadow import shadowed
 from payouts.money import format_money
 from payouts.states import PayoutStatus
 
 app = typer.Typer(no_args_is_help=True, help="Payouts and their states.")
 app.command("show")(show_payout)
+app.command("shadowed")(shadowed)
 app.add_typer(mending.app)
 
 _COLUMNS = ("first seen", "payout", "account", "amount", "status", "failure", "origin")

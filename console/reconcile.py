@@ -43,11 +43,10 @@ def run(
 
     Ends with 1 where something differs, or where there was too much to ask for. Run it again to go on.
     """
-    from payouts.bootstrap import open_gateway
+    from payouts.bootstrap import open_gateway, open_reconciler
     from payouts.budget import Budget
     from payouts.ids import IdMaker
     from payouts.rechecking import Rechecker
-    from payouts.reconciling import Reconciler
     from payouts.storage import audit_rows
 
     if payout is not None and since is not None:
@@ -57,7 +56,7 @@ def run(
     since_s = None if since is None else parse_time(since) // 1000
     with acting(data, Scope.OPERATE, as_name) as (engine, actor):
         gateway = open_gateway(settings)
-        reconciler = Reconciler(engine, gateway, make_id, now_ms)
+        reconciler = open_reconciler(settings, engine, gateway)
         with engine.begin() as connection:
             subject = payout or account or "all"
             details = {"since_s": since_s, "reads": budget.most}

@@ -8,9 +8,10 @@ from payouts.books import Books, MadeLeg
 from payouts.calls import NO_ACCESS, Doubt, Made, Refused, Remedy, Unknown, remedy_for
 from payouts.errors import PayloadError
 from payouts.event import read_payout_object
+from payouts.gate import NotOut
 from payouts.leg import Attempt, Leg
 from payouts.partner import Partner, PartnerState
-from payouts.plan import last_leg
+from payouts.plan import last_leg, takes_money_out
 from payouts.request import PayoutRequest
 from payouts.sightings import Cause, Sightings
 from payouts.states import AttemptStatus, LegKind, LegStatus, RequestStatus
@@ -37,6 +38,8 @@ class Answers:
         self.sightings = sightings
         self.partners = partners
         self.changed_partners: dict[int, Partner] = {}
+        self.not_out: list[NotOut] = []
+        """What was counted as going out and was refused."""
 
     def record(self, turn: Turn, result: Result) -> None:
         """Record what came of a turn, unless an event or another worker was faster."""
@@ -81,7 +84,7 @@ class Answers:
         held = self.sightings.payout(seen.id)
         if held is not None and held.request_id is None:
             # Its event came first and could not be told for ours: it is now, and the books catch up.
-            held = self.sightings.link(held, leg)
+            held = self.sightings.link(held, leg.request_id)
             if self.books.leg_made(leg, MadeLeg(seen.id, made.stripe_request_id)):
                 self.books.payout_moved(held, None)
         before = len(self.sightings.transitions)
@@ -126,6 +129,8 @@ class Answers:
             error=refused.text[:1000],
             stripe_request_id=refused.stripe_request_id,
         )
+        if takes_money_out(leg, self.books.legs_of(request)):
+            self.not_out.append(NotOut(request, attempt.first_sent_at_ms))
         if remedy == Remedy.WAIT_FOR_BALANCE:
             code = PLATFORM_BALANCE if leg.kind == LegKind.TRANSFER else ACCOUNT_BALANCE
             self._wait(request, leg, code, refused.text)

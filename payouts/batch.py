@@ -13,9 +13,10 @@ from payouts.books import Books, MadeLeg
 from payouts.calls import METADATA_LEG
 from payouts.clock import Clock
 from payouts.errors import PayoutsError
-from payouts.event import THIN, PayoutObject, id_of, read_payout, read_related
+from payouts.event import THIN, PayoutObject, read_payout, read_related
 from payouts.ids import IdMaker, time_of
 from payouts.leg import Leg
+from payouts.linking import link_reversals, lock_with_counterparts
 from payouts.machine import Alert, Applied, Decision, Deferred, Ignored, decide
 from payouts.sightings import Cause, Sightings, moves_of
 from payouts.states import SETTLED_EVENT_STATUSES, EventStatus, LegKind
@@ -24,7 +25,7 @@ from payouts.storage.columns import PLATFORM
 from payouts.storage.failure_rows import Failure, forget_failures, record_failures
 from payouts.storage.inbox import WorkItem
 from payouts.storage.partner_rows import registered_accounts
-from payouts.storage.payout_rows import lock_payouts, request_ids_of
+from payouts.storage.payout_rows import lock_payouts
 from payouts.storage.request_rows import legs_by_id, legs_by_stripe_id, wake_for_balance
 from payouts.transfer import TransferObject, leg_id_in, read_transfer
 
@@ -108,20 +109,6 @@ class _Work:
         return _Work(**copies, result=result)
 
 
-@dataclass(slots=True)
-class _Links:
-    """What new payouts belong to, by Stripe's id."""
-
-    legs: dict[str, Leg] = field(default_factory=dict)
-    """Those that name a leg of ours in their metadata."""
-    reversed_requests: dict[str, int] = field(default_factory=dict)
-    """Reversals, with the request whose payout they take back."""
-
-    def request_id(self, stripe_id: str) -> int | None:
-        leg = self.legs.get(stripe_id)
-        return leg.request_id if leg else self.reversed_requests.get(stripe_id)
-
-
 class Batch:
     """One transaction's worth of events: decided in memory on locked rows, then written in sets."""
 
@@ -165,6 +152,8 @@ class Batch:
         sightings = self._see(payouts, confirmed)
         legs = self._legs_of(transfers)
         moves = moves_of(sightings.transitions)
+        # Last, and from nothing: what was seen of them before they were linked moved no books.
+        moves += [(reversal, None) for reversal in link_reversals(self.connection, sightings)]
         requests = {payout.request_id for payout, _ in moves} | {leg.request_id for leg in legs.values()}
         self.books.load(request_id for request_id in requests if request_id is not None)
         self._note_made(sightings)
@@ -178,14 +167,15 @@ class Batch:
         return self.work.result
 
     def _see(self, pairs: Sequence[tuple[WorkItem, PayoutObject]], confirmed: bool) -> Sightings:
-        held = lock_payouts(self.connection, {seen.id for _, seen in pairs})
-        links = self._links([pair for pair in pairs if pair[1].id not in held])
+        held = lock_with_counterparts(self.connection, (seen for _, seen in pairs))
+        legs = self._legs_named([pair for pair in pairs if pair[1].id not in held])
         before = self.work
         while True:
             self.work = before.fork()
             sightings = Sightings(self.rules.make_id, self.now_ms, held, self.rules.decide)
             for item, seen in pairs:
-                self._decide_one(sightings, item, seen, links.request_id(seen.id), confirmed)
+                leg = legs.get(seen.id)
+                self._decide_one(sightings, item, seen, leg.request_id if leg else None, confirmed)
             try:
                 sightings.insert_born(self.connection)
             except IntegrityError:
@@ -196,11 +186,12 @@ class Batch:
                     raise
                 held |= found
             else:
-                self._linked = {key: leg for key, leg in links.legs.items() if key in sightings.born}
+                self._linked = {key: leg for key, leg in legs.items() if key in sightings.born}
                 return sightings
 
-    def _links(self, unknown: Sequence[tuple[WorkItem, PayoutObject]]) -> _Links:
-        links = _Links()
+    def _legs_named(self, unknown: Sequence[tuple[WorkItem, PayoutObject]]) -> dict[str, Leg]:
+        """The legs of ours that new payouts name in their metadata, by Stripe's id."""
+        found = {}
         named = {seen.id: leg_id_in(seen.metadata, METADATA_LEG) for _, seen in unknown if seen.metadata}
         legs = legs_by_id(self.connection, {leg_id for leg_id in named.values() if leg_id is not None})
         for item, seen in unknown:
@@ -208,14 +199,8 @@ class Batch:
             # Whoever holds the account can write any metadata: it counts only where all else fits.
             fits = leg and leg.kind == LegKind.PAYOUT and leg.account == item.account and _same(leg, seen)
             if leg and fits and leg.stripe_id in (None, seen.id):
-                links.legs[seen.id] = leg
-        originals = {seen.id: id_of(seen.original_payout) for _, seen in unknown if seen.amount < 0}
-        by_original = request_ids_of(self.connection, {key for key in originals.values() if key})
-        for stripe_id, original in originals.items():
-            request_id = by_original.get(original or "") or links.request_id(original or "")
-            if request_id is not None:
-                links.reversed_requests[stripe_id] = request_id
-        return links
+                found[seen.id] = leg
+        return found
 
     def _note_made(self, sightings: Sightings) -> None:
         self.books.load({leg.request_id for leg in self._linked.values()})
@@ -292,8 +277,11 @@ class Batch:
             status = EventStatus.APPLIED if woken else EventStatus.IGNORED
             self._finish(item, status, "requests go on" if woken else "no request waits for a balance")
             return None
-        if item.type.startswith(ACCOUNT_TYPES) and item.account in self._partners:
-            self._account(item)
+        if item.type.startswith(ACCOUNT_TYPES):
+            if item.account in self._partners:
+                self._account(item)
+            else:
+                self._finish(item, EventStatus.IGNORED, "no partner has this account")
             return None
         self._finish(item, EventStatus.IGNORED, f"event type {item.type} is not followed")
         return None

@@ -6,6 +6,7 @@ accounts.
 """
 
 import dataclasses
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -14,12 +15,14 @@ from sqlalchemy import Connection
 
 from payouts import ledger
 from payouts.ids import IdMaker
-from payouts.ledger import Entry, Movement, steps_of_payout
+from payouts.ledger import Entry, LedgerKind, Movement, steps_of_payout
 from payouts.leg import Attempt, Leg
 from payouts.machine import Payout
+from payouts.money import format_money
 from payouts.plan import last_leg
 from payouts.request import PayoutRequest, RequestMove
 from payouts.states import AttemptStatus, LegKind, LegStatus, PayoutStatus, RequestStatus
+from payouts.storage.ledger_queries import request_balance
 from payouts.storage.ledger_rows import post
 from payouts.storage.request_notices import RequestNotice, insert_request_notices
 from payouts.storage.request_rows import (
@@ -49,13 +52,12 @@ def follow(
 ) -> RequestStatus | None:
     """Where a payout's move takes its request; None where it stays.
 
-    A reversal (its amount is negative) takes its request to returned, even where its event comes before that
-    of the payment, and back to paid if it fails later.
+    A reversal (its amount is negative) takes its request to returned, and back to paid if it fails later. It
+    belongs to a request only once that was paid (`payouts.linking`).
     """
     if amount_minor < 0:
         if new in _PAID and old not in _PAID:
-            held = (*_UNDER_WAY, RequestStatus.SENT, RequestStatus.PAID)
-            return RequestStatus.RETURNED if now in held else None
+            return RequestStatus.RETURNED if now == RequestStatus.PAID else None
         back = new in _FAILED and old in _PAID and now == RequestStatus.RETURNED
         return RequestStatus.PAID if back else None
     if new in _FAILED:
@@ -84,6 +86,8 @@ class Books:
         self.requests: dict[int, PayoutRequest] = {}
         self.legs: dict[int, Leg] = {}
         self.attempts: dict[int, Attempt] = {}
+        self._of: dict[int, tuple[set[int], set[int]]] = defaultdict(lambda: (set(), set()))
+        """The ids of each request's legs and attempts."""
         self.notices: list[RequestNotice] = []
         self._entries: list[Entry] = []
         self._moves: list[RequestMove] = []
@@ -96,25 +100,31 @@ class Books:
         if not wanted:
             return
         self.requests |= lock_requests(self.connection, wanted)
-        self.legs |= {leg.id: leg for leg in legs_of(self.connection, wanted)}
-        self.attempts |= {attempt.id: attempt for attempt in attempts_of(self.connection, wanted)}
+        for leg in legs_of(self.connection, wanted):
+            self.legs[leg.id] = leg
+            self._of[leg.request_id][0].add(leg.id)
+        for attempt in attempts_of(self.connection, wanted):
+            self.attempts[attempt.id] = attempt
+            self._of[attempt.request_id][1].add(attempt.id)
 
     def legs_of(self, request: PayoutRequest) -> list[Leg]:
         """The legs of a request, oldest first."""
-        return sorted((g for g in self.legs.values() if g.request_id == request.id), key=lambda g: g.id)
+        return [self.legs[leg_id] for leg_id in sorted(self._of[request.id][0])]
 
     def attempts_of(self, request: PayoutRequest) -> list[Attempt]:
         """The attempts of a request, oldest first."""
-        return sorted((a for a in self.attempts.values() if a.request_id == request.id), key=lambda a: a.id)
+        return [self.attempts[attempt_id] for attempt_id in sorted(self._of[request.id][1])]
 
     def add_leg(self, leg: Leg) -> None:
         """A leg that begins now."""
         self.legs[leg.id] = leg
+        self._of[leg.request_id][0].add(leg.id)
         self._new.add(leg.id)
 
     def add_attempt(self, attempt: Attempt) -> None:
         """An attempt that is written before its call is made."""
         self.attempts[attempt.id] = attempt
+        self._of[attempt.request_id][1].add(attempt.id)
         self._new.add(attempt.id)
 
     def change_request(self, request: PayoutRequest, **changes: Any) -> PayoutRequest:
@@ -176,17 +186,20 @@ class Books:
         if request is None or payout.status is None:
             return
         legs = self.legs_of(request)
-        mine = next((leg for leg in legs if leg.stripe_id == payout.stripe_id), None)
-        if mine is None and payout.amount_minor > 0:
-            return  # not what this service had made: it moves no books
+        is_reversal = payout.amount_minor < 0
+        made = payout.original_payout if is_reversal else payout.stripe_id
+        mine = next((leg for leg in legs if leg.kind == LegKind.PAYOUT and leg.stripe_id == made), None)
+        if mine is None:
+            return  # not what this service had made, nor a reversal of that: it moves no books
         for step in steps_of_payout(old, payout.status, payout.amount_minor):
             reference = f"payout:{payout.id}:{step.name}"
             self.post(request, f"payout_{step.name}", reference, step.movements, payout.id)
-        self._watch_reversal(request, payout, old)
-        if mine and payout.status in _FAILED and mine.status == LegStatus.DONE:
+        if is_reversal:
+            self._watch_reversal(request, payout, old)
+        elif payout.status in _FAILED and mine.status == LegStatus.DONE:
             self.change_leg(mine, status=LegStatus.FAILED)
         newest = last_leg(legs, LegKind.PAYOUT)
-        if mine is not None and newest is not None and mine.id != newest.id:
+        if not is_reversal and newest is not None and mine.id != newest.id:
             return  # of an attempt before the newest: the request has gone on from there
         to = follow(request.status, old, payout.status, payout.amount_minor)
         reason = f"payout {payout.stripe_id} is {payout.status}"
@@ -196,19 +209,43 @@ class Books:
             self.move(request, to, reason, **_AT_REST)
 
     def _watch_reversal(self, request: PayoutRequest, payout: Payout, old: PayoutStatus | None) -> None:
-        failed_late = payout.amount_minor < 0 and payout.status in _FAILED and old in _PAID
-        if failed_late and request.status != RequestStatus.RETURNED:
-            text = f"reversal {payout.stripe_id} failed after its money was sent again or taken back"
-            self.notices.append(RequestNotice("alert.paid_twice", request, self.now_ms, text, str(payout.id)))
+        failed_late = payout.status in _FAILED and old in _PAID
+        if not failed_late or request.status == RequestStatus.RETURNED:
+            return
+        amount = -payout.amount_minor
+        # Without the payout's id: these are no postings of the payout's own state.
+        twice = f"payout:{payout.id}:paid_twice"
+        self.post(request, "payout_paid_twice", twice, ledger.paid_twice(amount))
+        if request.status in (RequestStatus.SENDING, RequestStatus.REVERSING):
+            self.change_request(request, due_at_ms=self.now_ms)  # what it waits for must not come first
+        text = (
+            f"reversal {payout.stripe_id} failed after its money was sent again or taken back: the partner "
+            f"has {format_money(amount, request.currency)} too much, and is owed less by as much"
+        )
+        self.notices.append(RequestNotice("alert.paid_twice", request, self.now_ms, text, str(payout.id)))
 
     def returned(self, request: PayoutRequest, reason: str) -> PayoutRequest:
         """A payout failed or came back: its money lies in the partner's Stripe account, unless the transfer
-        was taken back already."""
+        was taken back already, or an earlier payment of the request turned out to stand."""
         request = self.move(request, RequestStatus.RETURNED, reason, **_AT_REST)
         transfer = last_leg(self.legs_of(request), LegKind.TRANSFER)
         if transfer is not None and transfer.status == LegStatus.REVERSED:
             return self._taken_back(request, transfer)
-        return request
+        return self._paid_after_all(request) if self.is_overpaid(request) else request
+
+    def is_overpaid(self, request: PayoutRequest) -> bool:
+        """Whether the partner has a payment of this request that is not counted as its claim."""
+        mine = [entry for entry in self._entries if entry.request_id == request.id]
+        now = sum(entry.sums().get(LedgerKind.OVERPAID, 0) for entry in mine)
+        return now + request_balance(self.connection, request.id, LedgerKind.OVERPAID) > 0
+
+    def _paid_after_all(self, request: PayoutRequest) -> PayoutRequest:
+        """A reversal had failed when its money was on its way again; now that is back too. So the account
+        holds nothing to send or to take back, and the payment that was to be reversed counts."""
+        reference = f"request:{request.id}:paid_after_all:{self.make_id()}"
+        self.post(request, "paid_after_all", reference, ledger.paid_after_all(request.amount_minor))
+        reason = "an earlier payment stands: its reversal failed"
+        return self.move(request, RequestStatus.PAID, reason, **_AT_REST)
 
     def given_up(self, request: PayoutRequest, reason: str, actor: str | None = None) -> PayoutRequest:
         """The payout will not be made although the transfer was: the claim goes to what was returned."""
@@ -247,7 +284,8 @@ class Books:
         if leg.stripe_id is not None:
             return leg.stripe_id == made.stripe_id
         self.change_leg(leg, stripe_id=made.stripe_id, status=LegStatus.DONE)
-        for attempt in self.attempts.values():
+        request = self.requests[leg.request_id]
+        for attempt in self.attempts_of(request):
             if attempt.leg_id == leg.id and attempt.status == AttemptStatus.OPEN:
                 self.change_attempt(
                     attempt,
@@ -255,7 +293,6 @@ class Books:
                     answered_at_ms=self.now_ms,
                     stripe_request_id=made.stripe_request_id or attempt.stripe_request_id,
                 )
-        request = self.requests[leg.request_id]
         if leg.kind == LegKind.TRANSFER:
             self.post(request, "transfer", f"leg:{leg.id}:made", ledger.transferred(leg.amount_minor))
         if request.status in (*_UNDER_WAY, RequestStatus.QUEUED) and leg.kind == LegKind.TRANSFER:

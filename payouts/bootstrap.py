@@ -29,9 +29,12 @@ from payouts.sdk_gateway import Kind, Pace, SdkGateway, at_once
 from payouts.sending import Sender
 from payouts.settings import Settings
 from payouts.storage.engine import build_engine
+from payouts.storage.presence import Presence
 from payouts.storage.token_bucket import TokenBucket
 from payouts.telling import Teller, TellingRules
 from payouts.what_if import WhatIf
+
+RECEIVER_POOL_SIZE = 3
 
 
 def open_engine(settings: Settings) -> Engine:
@@ -54,7 +57,7 @@ def open_receiver_engine(settings: Settings) -> Engine:
     return build_engine(
         settings.database_url.get_secret_value(),
         timeout_s=settings.receiver_store_timeout_s,
-        pool_size=3,
+        pool_size=RECEIVER_POOL_SIZE,
         autocommit=True,
     )
 
@@ -75,6 +78,16 @@ def open_redis(settings: Settings, timeout_s: float) -> redis.Redis:
         ) from None
 
 
+def open_presence(settings: Settings, client: redis.Redis, clock: Clock = now_ms) -> Presence:
+    """Which workers and schedulers are there."""
+    return Presence(client, settings.queue_namespace, clock)
+
+
+def process_name() -> str:
+    """How this process is named to others: host and process id."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
 @dataclass(frozen=True, slots=True)
 class WorkerParts:
     """What a worker works with."""
@@ -88,7 +101,7 @@ class WorkerParts:
 def open_worker(settings: Settings, client: redis.Redis, clock: Clock = now_ms) -> WorkerParts:
     """The parts of a worker process; nothing connects yet."""
     engine = open_engine(settings)
-    worker = f"{socket.gethostname()}:{os.getpid()}"
+    worker = process_name()
     make_id = IdMaker(clock)
     gateway = open_gateway(settings, shared_pace(settings, client))
     applier = Applier(engine, Rules(make_id, clock, worker, settings.event_max_attempts))
@@ -126,9 +139,11 @@ def open_failure_watch(settings: Settings, engine: Engine, clock: Clock = now_ms
     return FailureWatch(engine, IdMaker(clock), clock, *ages_ms)
 
 
-def open_reconciler(parts: WorkerParts, clock: Clock = now_ms) -> Reconciler:
+def open_reconciler(
+    settings: Settings, engine: Engine, gateway: StripeGateway, clock: Clock = now_ms
+) -> Reconciler:
     """What compares with Stripe."""
-    return Reconciler(parts.engine, parts.gateway, IdMaker(clock), clock)
+    return Reconciler(engine, gateway, IdMaker(clock), clock, shadow=settings.shadow_mode)
 
 
 def open_rounds(settings: Settings, engine: Engine, clock: Clock = now_ms) -> Rounds:

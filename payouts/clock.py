@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 Clock = Callable[[], int]
@@ -18,3 +19,24 @@ def iso(at_ms: int | None) -> str | None:
         return None
     at = datetime.fromtimestamp(at_ms / 1000, UTC)
     return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+@dataclass(frozen=True, slots=True)
+class ClockReading:
+    """Another's clock, read between two moments of ours."""
+
+    theirs_ms: int
+    asked_at_ms: int
+    answered_at_ms: int
+    whole_ms: int = 1
+    """How coarse it is: 1000 where it tells whole seconds."""
+
+    @property
+    def ahead_ms(self) -> int:
+        """By how much it is ahead of ours at the least, negative where it is behind.
+
+        0 where the time that the question took and its own coarseness may explain the whole of it.
+        """
+        if self.theirs_ms > self.answered_at_ms:
+            return self.theirs_ms - self.answered_at_ms
+        return min(0, self.theirs_ms + self.whole_ms - self.asked_at_ms)

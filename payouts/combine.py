@@ -34,19 +34,27 @@ class Combiner(Generic[In, Out]):
         work: Callable[[Sequence[In]], Sequence[Out]],
         most: int,
         size: Callable[[In], int] = lambda _: 1,
+        *,
+        coming: Callable[[], int] = lambda: 0,
+        patience_s: float = 0.0,
     ) -> None:
+        """`coming`: how many callers are likely to be here soon. While there are any, work that is ready
+        waits for them up to `patience_s`."""
+        self._coming = coming
+        self._patience_s = patience_s
         self._work = work
         self._most = most
         self._size = size
         self._waiting: list[_Ticket[In, Out]] = []
         self._leading = threading.Lock()
-        self._guard = threading.Lock()
+        self._guard = threading.Condition(threading.Lock())
 
     def run(self, brought: In) -> Out:
         """Return the result once the work is done for `brought`. Raises what `work` raised for the batch."""
         ticket: _Ticket[In, Out] = _Ticket(brought)
         with self._guard:
             self._waiting.append(ticket)
+            self._guard.notify_all()
         with self._leading:
             # The group that fits may be all older callers': lead until this one has had its turn too.
             while not ticket.done:
@@ -72,6 +80,8 @@ class Combiner(Generic[In, Out]):
 
     def _take(self) -> list[_Ticket[In, Out]]:
         with self._guard:
+            if self._patience_s:
+                self._guard.wait_for(self._has_all, self._patience_s)
             count = size = 0
             for ticket in self._waiting:
                 size += self._size(ticket.brought)
@@ -80,3 +90,6 @@ class Combiner(Generic[In, Out]):
                 count += 1
             group, self._waiting = self._waiting[:count], self._waiting[count:]
         return group
+
+    def _has_all(self) -> bool:
+        return not self._coming() or sum(self._size(ticket.brought) for ticket in self._waiting) >= self._most

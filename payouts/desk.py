@@ -13,8 +13,10 @@ from payouts.clock import Clock
 from payouts.event import read_payout_object
 from payouts.ids import IdMaker
 from payouts.leg import Attempt, Leg
+from payouts.linking import link_reversals
 from payouts.partner import Partner
-from payouts.plan import LookUp, NewAttempt, Nothing, Repeat, last_leg, next_step
+from payouts.plan import LookUp, NewAttempt, Nothing, Repeat, goes_out, last_leg, next_step, takes_money_out
+from payouts.plan import Step as PlannedStep
 from payouts.readiness import GateRules, Stop
 from payouts.request import PayoutRequest
 from payouts.sightings import Sightings
@@ -61,6 +63,7 @@ class Desk:
         self.checked: set[int] = set()
         """Requests that were shown to the gate."""
         self.sent: list[PayoutRequest] = []
+        """Those whose money goes out with this transaction's calls."""
 
     def run(self, jobs: Sequence[Job]) -> list[Step]:
         """Record what came of the turns in `jobs`, then give each request its next turn."""
@@ -76,12 +79,17 @@ class Desk:
             if job.turn is not None and job.result is not None:
                 answers.record(job.turn, job.result)
         sightings.insert_born(self.connection)
+        for reversal in link_reversals(self.connection, sightings):
+            self.books.payout_moved(reversal, None)
         turns = self._next_turns(request_ids)
         sightings.write(self.connection)
         self.books.write()
         PARTNERS.save(self.connection, list(answers.changed_partners.values()))
-        if self.sent:
-            gate.note_outflow(self.connection, self.sent, self.rules.worker, self.rules.make_id, self.now_ms)
+        if self.sent or answers.not_out:
+            gate.note_outflow(
+                *(self.connection, self.sent, self.rules.worker, self.rules.make_id, self.now_ms),
+                answers.not_out,
+            )
         waiting = self._waiting(jobs, turns)
         return [Step(turns.get(job.request_id), waiting.get(job.request_id)) for job in jobs]
 
@@ -97,10 +105,13 @@ class Desk:
             (held.add if request.status in BUSY_STATUSES else held.discard)(request.id)
         outgoing = self._outgoing(ready)
         self.checked = {request.id for request in outgoing}
+        steps = {request.id: self._planned(request) for request in ready}
+        begun = {r.id for r in outgoing if not goes_out(steps[r.id], self.books.legs_of(r))}
         stops = gate.stops(
-            self.connection, outgoing, self.partners, self.rules.gate, self.now_ms, self.rules.make_id
+            *(self.connection, outgoing, self.partners, self.rules.gate, self.now_ms, self.rules.make_id),
+            begun,
         )
-        turns = {request.id: self._turn(request, stops.get(request.id)) for request in ready}
+        turns = {r.id: self._turn(self.books.requests[r.id], steps[r.id], stops.get(r.id)) for r in ready}
         return {request_id: turn for request_id, turn in turns.items() if turn is not None}
 
     def _outgoing(self, ready: Sequence[PayoutRequest]) -> list[PayoutRequest]:
@@ -122,20 +133,44 @@ class Desk:
         due = request.due_at_ms <= self.now_ms + _EARLY_MS or request.blocked == PARTNER_BUSY
         return request.status in OPEN_REQUEST_STATUSES and due and request.lease_until_ms <= self.now_ms
 
-    def _turn(self, request: PayoutRequest, stop: Stop | None) -> Turn | None:
+    def _planned(self, request: PayoutRequest) -> PlannedStep:
+        step = next_step(
+            request,
+            self.books.legs_of(request),
+            self.books.attempts_of(request),
+            self.now_ms,
+            pays_out_by_itself=self.partners[request.partner_id].manual_schedule is False,
+        )
+        return self._unless_it_stands(request, step)
+
+    def _unless_it_stands(self, request: PayoutRequest, step: PlannedStep) -> PlannedStep:
+        """Nothing is sent again, nor taken back, once an earlier payment of the request turned out to stand:
+        what lies in the account now is another request's."""
+        if not isinstance(step, NewAttempt | Repeat):
+            return step
+        kind = step.kind if isinstance(step, NewAttempt) else step.leg.kind
+        again = step.leg is not None and takes_money_out(step.leg, self.books.legs_of(request))
+        if kind == LegKind.TRANSFER or not (kind == LegKind.REVERSAL or again):
+            return step
+        if not self.books.is_overpaid(request):
+            return step
+        if isinstance(step, Repeat):
+            return LookUp(step.leg, step.attempt)
+        reason = "an earlier payment stands: nothing is sent again or taken back"
+        if kind == LegKind.PAYOUT:
+            self.books.given_up(request, reason)
+        else:
+            if step.leg is not None:
+                self.books.change_leg(step.leg, status=LegStatus.FAILED)
+            self.books.returned(request, reason)
+        return Nothing()
+
+    def _turn(self, request: PayoutRequest, step: PlannedStep, stop: Stop | None) -> Turn | None:
         partner = self.partners[request.partner_id]
         if request.status == RequestStatus.QUEUED and request.id not in self.checked:
             text = "another payout of the partner is being sent"
             self._blocked(request, Stop(PARTNER_BUSY, text, self.now_ms + BUSY_MS))
             return None
-        legs = self.books.legs_of(request)
-        step = next_step(
-            request,
-            legs,
-            self.books.attempts_of(request),
-            self.now_ms,
-            pays_out_by_itself=partner.manual_schedule is False,
-        )
         if isinstance(step, Nothing):
             self._nothing_left(request)
             return None
@@ -145,8 +180,12 @@ class Desk:
         if request.status == RequestStatus.QUEUED and (self.rules.shadow or request.shadow):
             self._shadowed(request)
             return None
+        if self.rules.shadow and not isinstance(step, LookUp):
+            # Begun before, or sent again by a person: it goes on once shadow mode is over.
+            self._blocked(request, Stop("shadow_mode", "in shadow mode nothing is sent", None))
+            return None
         if isinstance(step, NewAttempt):
-            return self._new_attempt(request, partner, step, legs)
+            return self._new_attempt(request, partner, step)
         attempt = step.attempt
         if isinstance(step, Repeat):
             attempt = self.books.change_attempt(
@@ -177,9 +216,10 @@ class Desk:
         self.books.post(request, "shadowed", f"request:{request.id}:shadowed", moved)
         self.books.move(request, RequestStatus.SHADOWED, "shadow mode: decided and posted, not sent")
 
-    def _new_attempt(
-        self, request: PayoutRequest, partner: Partner, step: NewAttempt, legs: Sequence[Leg]
-    ) -> Turn:
+    def _new_attempt(self, request: PayoutRequest, partner: Partner, step: NewAttempt) -> Turn:
+        legs = self.books.legs_of(request)
+        if goes_out(step, legs):
+            self.sent.append(request)
         transfer = last_leg(legs, LegKind.TRANSFER)
         leg = step.leg or self._new_leg(request, step.kind, transfer)
         attempt_id = self.rules.make_id()
@@ -208,12 +248,9 @@ class Desk:
         )
         self.books.add_attempt(attempt)
         if request.status == RequestStatus.QUEUED:
-            first = request.sent_at_ms is None
             request = self.books.move(
                 request, RequestStatus.SENDING, "sent to Stripe", sent_at_ms=request.sent_at_ms or self.now_ms
             )
-            if first:
-                self.sent.append(request)
         return self._leased(request, leg, attempt, look_up=False)
 
     def _new_leg(self, request: PayoutRequest, kind: LegKind, transfer: Leg | None) -> Leg:

@@ -6,7 +6,8 @@ ends: two workers never both count the last payout that still fits.
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine
 
@@ -25,13 +26,21 @@ from payouts.storage.request_notices import RequestNotice, insert_request_notice
 from payouts.storage.unit import in_transaction
 from payouts.velocity import Meter, MeterKey, Trip, measured
 
-__all__ = ["GateRules", "Stop", "forget_outflow", "note_outflow", "stops"]
+__all__ = ["GateRules", "NotOut", "Stop", "forget_outflow", "note_outflow", "stops"]
 
 FORGET_AT_ONCE = 2_000
 DAY_S = 86_400
 BY_VELOCITY = "system:velocity"
 """Who placed a hold that no person placed."""
 VELOCITY_TRIPPED = "alert.velocity_tripped"
+
+
+@dataclass(frozen=True, slots=True)
+class NotOut:
+    """A request that was counted as going out at a time, and did not: Stripe refused the call."""
+
+    request: PayoutRequest
+    counted_at_ms: int
 
 
 def stops(
@@ -41,10 +50,12 @@ def stops(
     rules: GateRules,
     now_ms: int,
     make_id: IdMaker,
+    begun: Collection[int] = (),
 ) -> dict[int, Stop]:
     """Why each of `requests` may not be sent now, by request id; those left out may.
 
-    `requests` in the order in which they would be sent. The caller goes on to send the others in the same
+    `requests` in the order in which they would be sent. `begun`: ids of those whose money is out already, so
+    that no limit on velocity counts their next call. The caller goes on to send the others in the same
     transaction, and calls `note_outflow` for them in it.
     """
     holds = ActiveHolds(active_on(connection, {at for request in requests for at in targets_of(request)}))
@@ -61,24 +72,32 @@ def stops(
             free.append(request)
         else:
             found[request.id] = stop
-    # What was sent before counts already: a later call for it is no new payout.
-    fresh = [request for request in free if request.sent_at_ms is None]
+    fresh = [request for request in free if request.id not in begun]
     return found | _too_fast(connection, fresh, limits, holds, now_ms, make_id)
 
 
 def note_outflow(
-    connection: Connection, requests: Sequence[PayoutRequest], worker: str, make_id: IdMaker, now_ms: int
+    connection: Connection,
+    requests: Sequence[PayoutRequest],
+    worker: str,
+    make_id: IdMaker,
+    now_ms: int,
+    not_out: Sequence[NotOut] = (),
 ) -> None:
-    """Count `requests` as going out now, in the rows of `worker` for this minute."""
-    minute = outflow_rows.minute_of(now_ms)
-    sums: dict[tuple[str, str], Minute] = {}
-    for request in requests:
+    """Count `requests` as going out now, in the rows of `worker` for this minute.
+
+    `not_out`: taken off the minutes in which they were counted, so that every window that reaches back to
+    them forgets both together.
+    """
+    sums: dict[tuple[str, int, str], Minute] = {}
+    counts = [(request, now_ms, 1) for request in requests]
+    counts += [(each.request, each.counted_at_ms, -1) for each in not_out]
+    for request, at_ms, count in counts:
         for account in (PLATFORM, request.account):
-            key = (account, request.currency)
-            was = sums.get(key, Minute(account, minute, request.currency, 0, 0))
-            sums[key] = dataclasses.replace(
-                was, amount_minor=was.amount_minor + request.amount_minor, payouts=was.payouts + 1
-            )
+            key = (account, outflow_rows.minute_of(at_ms), request.currency)
+            was = sums.get(key, Minute(*key, amount_minor=0, payouts=0))
+            amount_minor = was.amount_minor + count * request.amount_minor
+            sums[key] = dataclasses.replace(was, amount_minor=amount_minor, payouts=was.payouts + count)
     outflow_rows.add(connection, list(sums.values()), worker, make_id)
 
 

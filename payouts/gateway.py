@@ -8,6 +8,7 @@ from payouts.calls import Answer, Doubt, FrozenCall, Unknown
 from payouts.errors import GatewayError
 from payouts.event import PayoutObject
 from payouts.transfer import TransferObject
+from payouts.webhook_endpoint import EndpointsSeen
 
 API_VERSION = "2026-10-28.endive"
 
@@ -73,6 +74,10 @@ class StripeGateway(Protocol):
         """What lies in the balance of `account`, available and pending together: minor units by currency."""
         ...
 
+    def webhook_endpoints(self) -> EndpointsSeen:
+        """The webhook endpoints of the platform's account, of both kinds, and what time it is at Stripe."""
+        ...
+
     def send(self, call: FrozenCall) -> Answer:
         """Make one call that moves money, once. Whatever happens comes back as an answer."""
         ...
@@ -109,6 +114,9 @@ class NoGateway:
         raise _no_key()
 
     def balance(self, account: str | None) -> Mapping[str, int]:
+        raise _no_key()
+
+    def webhook_endpoints(self) -> EndpointsSeen:
         raise _no_key()
 
     def send(self, call: FrozenCall) -> Answer:

@@ -12,13 +12,13 @@ from sqlalchemy.exc import IntegrityError
 from payouts.books import Books, MadeLeg
 from payouts.calls import METADATA_LEG
 from payouts.errors import RowIdTakenError
-from payouts.event import PayoutObject, id_of
+from payouts.event import PayoutObject
 from payouts.ids import IdMaker
 from payouts.leg import Leg
+from payouts.linking import link_reversals, lock_with_counterparts
 from payouts.machine import Alert
 from payouts.sightings import Cause, Sightings, moves_of
 from payouts.states import LegKind
-from payouts.storage.payout_rows import lock_payouts, request_ids_of
 from payouts.storage.request_rows import legs_by_id
 from payouts.transfer import ReversalObject, TransferObject, leg_id_in
 
@@ -43,22 +43,21 @@ def settle_payouts(
     again. Other errors say that the books refuse what Stripe has.
     """
     found = sorted(found, key=lambda seen: seen.amount < 0)  # a reversal follows what it reverses
-    held = lock_payouts(connection, {seen.id for seen in found})
+    held = lock_with_counterparts(connection, found)
     legs = _legs_named(connection, account, found)
-    originals = _reversed_requests(connection, found)
     sightings = Sightings(make_id, now_ms, held)
     linked = []
     for seen in found:
         leg, payout = legs.get(seen.id), sightings.payout(seen.id)
         if leg is not None and payout is not None and payout.request_id is None:
-            linked.append(sightings.link(payout, leg))
-        request_id = leg.request_id if leg else originals.get(seen.id)
-        sightings.see(Cause(account), seen, request_id, confirmed=True)
+            linked.append(sightings.link(payout, leg.request_id))
+        sightings.see(Cause(account), seen, leg.request_id if leg else None, confirmed=True)
     try:
         sightings.insert_born(connection)
     except IntegrityError:
         raise RowIdTakenError("an event told of the same payout at the same time") from None
     moves = moves_of(sightings.transitions)
+    moves += [(reversal, None) for reversal in link_reversals(connection, sightings)]
     books = Books(connection, make_id, now_ms)
     books.load({p.request_id for p, _ in moves if p.request_id} | {leg.request_id for leg in legs.values()})
     done = _note_made(books, sightings, legs) | {payout.stripe_id: _MADE for payout in linked}
@@ -131,9 +130,3 @@ def _legs_named(connection: Connection, account: str, found: Sequence[PayoutObje
         if same and leg.stripe_id in (None, seen.id):
             fitting[seen.id] = leg
     return fitting
-
-
-def _reversed_requests(connection: Connection, found: Sequence[PayoutObject]) -> dict[str, int]:
-    originals = {seen.id: id_of(seen.original_payout) for seen in found if seen.amount < 0}
-    requests = request_ids_of(connection, {key for key in originals.values() if key})
-    return {key: requests[original] for key, original in originals.items() if original in requests}

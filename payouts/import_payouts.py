@@ -22,6 +22,7 @@ from payouts.import_lines import partner_of
 from payouts.importing import Done, Part, each_line
 from payouts.ledger import Entry, Movement
 from payouts.leg import Leg
+from payouts.linking import link_reversals
 from payouts.machine import Payout
 from payouts.money import check_amount, format_money, parse_money
 from payouts.partner import Partner
@@ -151,7 +152,7 @@ class PayoutFile:
             leg = legs[item.payout_id]
             before = held.get(item.payout_id)
             if before is not None:
-                books.payout_moved(sightings.link(before, leg), None)
+                books.payout_moved(sightings.link(before, leg.request_id), None)
             seen = PayoutObject(
                 item.payout_id, item.amount_minor, leg.currency, item.status, livemode=self.livemode
             )
@@ -161,6 +162,8 @@ class PayoutFile:
                 books.payout_moved(row.payout, row.transition.from_status)
         sightings.notices.clear()  # others heard of them from the system before
         sightings.insert_born(part.connection)
+        for reversal in link_reversals(part.connection, sightings):
+            books.payout_moved(reversal, None)
         sightings.write(part.connection)
         books.write()
 

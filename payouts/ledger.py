@@ -1,10 +1,10 @@
 """The ledger: what moves between which ledger accounts when something happens. Pure, no database.
 
 Two flows are kept side by side, each in double entry. The *claim*: what the platform owes a partner, from its
-credit to the payment (`credits → owed → in_transit → paid`, or `returned`). The *cash*: where the money lies
-(`funding → stripe_balance → at_stripe → at_bank`). A movement takes from one ledger account and gives to
-another, so every transaction sums to zero, and balances are sums of postings. Nothing is ever changed or
-removed: a correction is a new transaction.
+credit to the payment (`credits → owed → in_transit → paid`, or `returned`; `overpaid` is what a bank got
+beyond its requests). The *cash*: where the money lies (`funding → stripe_balance → at_stripe → at_bank`). A
+movement takes from one ledger account and gives to another, so every transaction sums to zero, and balances
+are sums of postings. Nothing is ever changed or removed: a correction is a new transaction.
 """
 
 from dataclasses import dataclass
@@ -24,6 +24,10 @@ class LedgerKind(StrEnum):
     """Of a partner: arrived at the bank, as far as Stripe knows."""
     RETURNED = "returned"
     """Of a partner: came back from the bank to its Stripe account. Sent again or taken back by a person."""
+    OVERPAID = "overpaid"
+    """Of a partner: at its bank, and of none of its requests. A reversal failed after the money that it had
+    brought back was sent again or taken back. What is owed is less by as much, so the partner gives it back
+    out of what it earns next."""
     AT_STRIPE = "at_stripe"
     """Of a partner: our money in the balance of its Stripe account."""
     AT_BANK = "at_bank"
@@ -136,6 +140,21 @@ def sent_again(amount_minor: int) -> tuple[Movement, ...]:
 def taken_back(amount_minor: int) -> tuple[Movement, ...]:
     """What was returned is owed again: its transfer was reversed."""
     return (Movement(LedgerKind.RETURNED, LedgerKind.OWED, amount_minor),)
+
+
+def paid_twice(amount_minor: int) -> tuple[Movement, ...]:
+    """A reversal failed when the money that it had brought back had moved on. Posted beside the reversal's
+    own postings, which put the claim back to `paid`: but that stands elsewhere by now. The partner has more
+    than its claim, and is owed less for it. Undone by `paid_after_all`."""
+    return (
+        Movement(LedgerKind.PAID, LedgerKind.RETURNED, amount_minor),
+        Movement(LedgerKind.OWED, LedgerKind.OVERPAID, amount_minor),
+    )
+
+
+def paid_after_all(amount_minor: int) -> tuple[Movement, ...]:
+    """What was sent a second time came back, and the first payment stands: the claim is paid, once."""
+    return tuple(move.reversed() for move in paid_twice(amount_minor))
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,14 +6,15 @@ an audit entry. The call to Stripe that follows is a worker's.
 
 from sqlalchemy import Connection
 
-from payouts import ledger
+from payouts import gate, ledger
 from payouts.books import Books
 from payouts.canceling import loaded
 from payouts.errors import RefusedError
+from payouts.gate import NotOut
 from payouts.ids import IdMaker
 from payouts.leg import Leg
 from payouts.people import Actor, Scope
-from payouts.plan import last_leg
+from payouts.plan import last_leg, takes_money_out
 from payouts.reasons import check_reason
 from payouts.request import PayoutRequest
 from payouts.states import AttemptStatus, LegKind, LegStatus, RequestStatus
@@ -57,12 +58,15 @@ def reverse(
 
     Only for a request that is `returned`, or whose payout cannot be made although its transfer was (it waits
     for the account's balance, say, with no call open); while no other payout of the partner is being sent.
+    Where an earlier payment of it stands, as its reversal failed, there is nothing to take back: it is paid.
     Raises NotFoundError; RefusedError `not_returned`, `being_sent` or `partner_busy`.
     """
     books, request = _begin(connection, request_id, actor, Scope.OPERATE, make_id, now_ms)
     reason = check_reason(reason)
     if request.status == RequestStatus.SENDING and _is_stranded(books, request, now_ms):
         request = books.given_up(request, reason, actor.name)
+        if request.status == RequestStatus.PAID:
+            return _end(books, request, actor, "request.reverse", reason)
     _require(request, RequestStatus.RETURNED, "not_returned", "only what was returned can be taken back")
     _require_free(connection, request)
     moved = books.move(request, RequestStatus.REVERSING, reason, actor.name, due_at_ms=now_ms)
@@ -102,6 +106,9 @@ def release(
     for attempt in books.attempts_of(request):
         if attempt.status == AttemptStatus.OPEN:
             books.change_attempt(attempt, status=AttemptStatus.RELEASED, answered_at_ms=now_ms)
+            if takes_money_out(books.legs[attempt.leg_id], books.legs_of(request)):
+                not_out = [NotOut(request, attempt.first_sent_at_ms)]
+                gate.note_outflow(connection, [], actor.name, make_id, now_ms, not_out)
     moved = books.move(request, _on_its_way(books, request), reason, actor.name, **_due(now_ms))
     return _end(books, moved, actor, "request.release", reason)
 

@@ -46,7 +46,6 @@ class Partner:
     schedule: str
     schedule_day: int | None
     schedule_minimum_minor: int | None
-    sending_request_id: int | None
     refreshed_at_ms: int | None
     created_at_ms: int
     updated_at_ms: int

@@ -74,6 +74,23 @@ def next_step(
     return _unless_done(LegKind.PAYOUT, legs)
 
 
+def goes_out(step: Step, legs: Sequence[Leg]) -> bool:
+    """Whether a step sends money that no call before it sent."""
+    if not isinstance(step, NewAttempt):
+        return False
+    if step.leg is None:
+        return step.kind == LegKind.TRANSFER
+    return takes_money_out(step.leg, legs)
+
+
+def takes_money_out(leg: Leg, legs: Sequence[Leg]) -> bool:
+    """Whether a leg sends money out anew: the transfer does, and the payout of a retry. The first payout only
+    sends on what the transfer brought."""
+    if leg.kind == LegKind.PAYOUT:
+        return any(other.kind == LegKind.PAYOUT and other.id < leg.id for other in legs)
+    return leg.kind == LegKind.TRANSFER
+
+
 def _unless_done(kind: LegKind, legs: Sequence[Leg]) -> NewAttempt | Nothing:
     last = last_leg(legs, kind)
     if last is None or last.status == LegStatus.OPEN:

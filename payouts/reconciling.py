@@ -20,13 +20,13 @@ from payouts.ids import IdMaker
 from payouts.lateness import find_late
 from payouts.recording import Recorder
 from payouts.storage import progress_rows
-from payouts.storage.books_pages import balances_of, payouts_after, transfers_after, under_way
+from payouts.storage.books_pages import balances_of, payouts_after, shadowed, transfers_after, under_way
 from payouts.storage.columns import PLATFORM
 from payouts.storage.difference_rows import open_of
 from payouts.storage.progress_rows import Progress, Stage
 from payouts.storage.queries import reading
 from payouts.storage.unit import in_transaction
-from payouts.weighing import Reading, weigh
+from payouts.weighing import Reading, as_if_sent, weigh
 
 LOOKBACK_S = 10 * 24 * 3600
 """How far back objects are compared each time: past the days in which a bank returns a payout."""
@@ -50,11 +50,21 @@ _MORE = ""
 class Reconciler:
     """Compares accounts. Any number may run, each account by one at a time; safe to use from threads."""
 
-    def __init__(self, engine: Engine, gateway: StripeGateway, make_id: IdMaker, clock: Clock) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        gateway: StripeGateway,
+        make_id: IdMaker,
+        clock: Clock,
+        *,
+        shadow: bool = False,
+    ) -> None:
+        """`shadow`: another system pays what is only decided here, from the same balance at Stripe."""
         self._engine = engine
         self._gateway = gateway
         self._make_id = make_id
         self._clock = clock
+        self._shadow = shadow
         self._recorder = Recorder(engine, make_id, clock)
         self._stages: dict[Stage, Callable[[Progress, Budget], str | None]] = {
             Stage.BEGIN: self._forget,
@@ -189,7 +199,7 @@ class Reconciler:
             return _MORE
         budget.take()
         theirs = self._gateway.balance(stripe_account(account))
-        weighed = weigh(account, [before, self._books(account)], theirs)
+        weighed = weigh(account, [*self._shadowed(account, before), before, self._books(account)], theirs)
         self._recorder.report(weighed.findings)
         self._recorder.close(account, weighed.even, {weighed.kind})
         return None
@@ -197,6 +207,12 @@ class Reconciler:
     def _books(self, account: str) -> Reading:
         with reading(self._engine) as connection:
             return balances_of(connection, account), under_way(connection, account)
+
+    def _shadowed(self, account: str, books: Reading) -> list[Reading]:
+        if not self._shadow or account != PLATFORM:
+            return []
+        with reading(self._engine) as connection:
+            return [as_if_sent(books, shadowed(connection))]
 
     def _comparison(self, account: str, budget: Budget) -> Comparison:
         return Comparison(self._engine, self._gateway, account, budget, self._clock)

@@ -91,7 +91,7 @@ def _held(connection: Connection, wanted: NewPartner) -> Partner | None:
 _UNKNOWN_AT_FIRST = (
     *("payouts_enabled", "transfers_capability", "requirements", "manual_schedule", "bank_account"),
     *("bank_fingerprint", "bank_status", "bank_label", "bank_since_ms", "bank_approved", "schedule_day"),
-    *("schedule_minimum_minor", "sending_request_id", "refreshed_at_ms"),
+    *("schedule_minimum_minor", "refreshed_at_ms"),
 )
 
 

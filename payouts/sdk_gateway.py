@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any, Literal
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from payouts.calls import METADATA_LEG, NO_ACCESS, Answer, Call, Doubt, FrozenCall, Made, Refused, Unknown
+from payouts.clock import now_ms
 from payouts.errors import GatewayError, PayloadError
 from payouts.event import PayoutObject, read_payout_object
 from payouts.gateway import API_VERSION, Page, Window
 from payouts.transfer import TransferObject, leg_id_in, read_transfer_object
+from payouts.webhook_endpoint import EndpointObject, EndpointsSeen, read_date, read_endpoint
 
 if TYPE_CHECKING:
     import stripe
@@ -115,6 +117,21 @@ class SdkGateway:
         for part in [*balance.available, *balance.pending]:
             totals[part.currency] = totals.get(part.currency, 0) + part.amount
         return totals
+
+    def webhook_endpoints(self) -> EndpointsSeen:
+        endpoints: Any = self._client.v1.webhook_endpoints
+        asked: list[tuple[int, int, str | None]] = []
+
+        def fetch(cursor: Any) -> Any:
+            began_at_ms = now_ms()
+            page = endpoints.list(cursor)
+            said = page.last_response
+            asked.append((began_at_ms, now_ms(), said.headers.get("date") if said else None))
+            return page
+
+        found = [_endpoint(each) for each in self._pages(fetch)]
+        asked_at_ms, answered_at_ms, date = asked[-1]
+        return EndpointsSeen(found, read_date(date), asked_at_ms, answered_at_ms)
 
     def send(self, call: FrozenCall) -> Answer:
         if not self._pace("payout" if call.call == Call.PAYOUT else "write"):
@@ -251,6 +268,13 @@ def _payout(answer: Any) -> PayoutObject:
 def _transfer(answer: Any) -> TransferObject:
     try:
         return read_transfer_object(str(answer).encode())
+    except PayloadError as error:
+        raise GatewayError(str(error), transient=False) from None
+
+
+def _endpoint(answer: Any) -> EndpointObject:
+    try:
+        return read_endpoint(str(answer).encode())
     except PayloadError as error:
         raise GatewayError(str(error), transient=False) from None
 

@@ -5,6 +5,7 @@ answer is recorded in the next transaction, together with the call that follows.
 to write at the same time share one transaction.
 """
 
+import threading
 from collections.abc import Sequence
 
 from sqlalchemy import Engine
@@ -24,6 +25,9 @@ from payouts.turns import Job, LookUpFailed, NotFound, Result, Step, Turn
 
 TRIES = 8
 TOGETHER_MOST = 64
+PATIENCE_S = 0.01
+"""How long what is to be written waits for calls whose answers may come by then, to share a transaction with
+them: short beside a call to Stripe. With no call under way nothing waits."""
 _WINDOW_BEFORE_S, _WINDOW_AFTER_S = 3600, 26 * 3600
 """Around the first sending of an attempt: where its payout can lie by Stripe's clock."""
 
@@ -35,7 +39,11 @@ class Sender:
         self._engine = engine
         self._gateway = gateway
         self._rules = rules
-        self._combiner: Combiner[Job, Step | Exception] = Combiner(self._together, TOGETHER_MOST)
+        self._calling = 0
+        self._guard = threading.Lock()
+        self._combiner: Combiner[Job, Step | Exception] = Combiner(
+            self._together, TOGETHER_MOST, coming=lambda: self._calling, patience_s=PATIENCE_S
+        )
 
     def send(self, request_id: int) -> None:
         """Take a request as far as it goes now, then those of the same partner that waited for it.
@@ -62,9 +70,13 @@ class Sender:
             job = Job(request_id, step.turn, result)
 
     def _call(self, turn: Turn) -> Result:
-        if turn.look_up:
-            return self._look_up(turn)
-        return self._gateway.send(thawed(turn.attempt))
+        with self._guard:
+            self._calling += 1
+        try:
+            return self._look_up(turn) if turn.look_up else self._gateway.send(thawed(turn.attempt))
+        finally:
+            with self._guard:
+                self._calling -= 1
 
     def _look_up(self, turn: Turn) -> Result:
         try:

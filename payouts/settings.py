@@ -50,6 +50,9 @@ class Settings(BaseSettings):
     bank_account_approval: bool = True
     """A person must approve each new bank account."""
 
+    public_webhook_url: str = ""
+    """The address that Stripe is to deliver to, as https://pay.example.com/api/webhooks/stripe, for
+    `payouts doctor` alone: it tells this service's endpoints from others of the same Stripe account."""
     receiver_host: str = "127.0.0.1"
     receiver_port: int = Field(default=8080, ge=0, le=65535)
     receiver_store_timeout_s: float = Field(default=0.8, gt=0, le=1.0)

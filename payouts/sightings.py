@@ -10,7 +10,6 @@ from sqlalchemy import Connection
 
 from payouts.event import PayoutObject
 from payouts.ids import IdMaker
-from payouts.leg import Leg
 from payouts.machine import Alert, Applied, Decision, Payout, decide, facts
 from payouts.states import PayoutStatus
 from payouts.storage.payout_rows import (
@@ -50,6 +49,7 @@ class Sightings:
     changed: dict[str, Payout] = field(default_factory=dict)
     transitions: list[TransitionRow] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
+    _inserted: bool = False
 
     def fork(self) -> "Sightings":
         """A copy to go on with, that can be thrown away."""
@@ -61,6 +61,10 @@ class Sightings:
     def payout(self, stripe_id: str) -> Payout | None:
         """The payout as it is after what was seen so far."""
         return self.born.get(stripe_id) or self.changed.get(stripe_id) or self.held.get(stripe_id)
+
+    def known(self) -> dict[str, Payout]:
+        """All payouts at hand, as they are after what was seen so far."""
+        return {**self.held, **self.changed, **self.born}
 
     def see(
         self, cause: Cause, seen: PayoutObject, request_id: int | None = None, *, confirmed: bool = False
@@ -75,12 +79,17 @@ class Sightings:
             self._apply(cause, seen, current, decision, request_id)
         return decision
 
-    def link(self, payout: Payout, leg: Leg) -> Payout:
-        """A payout that was taken for foreign belongs to a leg of ours."""
-        linked = dataclasses.replace(
-            payout, request_id=leg.request_id, origin=REQUESTED, updated_at_ms=self.now_ms
-        )
-        (self.born if payout.stripe_id in self.born else self.changed)[payout.stripe_id] = linked
+    def link(self, payout: Payout, request_id: int) -> Payout:
+        """A payout that was taken for foreign belongs to a request of ours."""
+        belongs: dict[str, Any] = {"request_id": request_id, "origin": REQUESTED}
+        linked = dataclasses.replace(payout, **belongs, updated_at_ms=self.now_ms)
+        self._keep(linked)
+        self.notices = [
+            dataclasses.replace(n, payout=dataclasses.replace(n.payout, **belongs))
+            if n.payout.id == linked.id
+            else n
+            for n in self.notices
+        ]
         return linked
 
     def alert(self, cause: Cause, payout: Payout, alerts: Sequence[Alert]) -> None:
@@ -92,6 +101,7 @@ class Sightings:
     def insert_born(self, connection: Connection) -> None:
         """Insert the payouts seen for the first time. IntegrityError where somebody was faster."""
         insert_payouts(connection, list(self.born.values()))
+        self._inserted = True
 
     def write(self, connection: Connection) -> None:
         """Write all else."""
@@ -112,8 +122,7 @@ class Sightings:
             payout = self._new(cause, seen, changes, request_id)
         else:
             payout = dataclasses.replace(current, **changes)
-        is_new = current is None or seen.id in self.born
-        (self.born if is_new else self.changed)[seen.id] = payout
+        self._keep(payout, is_new=current is None)
         if decision.transition:
             row = TransitionRow(
                 self.make_id(), payout, decision.transition, cause.inbox_id, cause.event_id, self.now_ms
@@ -121,6 +130,13 @@ class Sightings:
             self.transitions.append(row)
             self.notices.append(transition_notice(row, self.make_id()))
         self.alert(cause, payout, decision.alerts)
+
+    def _keep(self, payout: Payout, *, is_new: bool = False) -> None:
+        is_new = is_new or payout.stripe_id in self.born
+        if is_new:
+            self.born[payout.stripe_id] = payout
+        if not is_new or self._inserted:
+            self.changed[payout.stripe_id] = payout
 
     def _new(
         self, cause: Cause, seen: PayoutObject, changes: dict[str, Any], request_id: int | None

@@ -40,10 +40,18 @@ def weigh(account: str, readings: Sequence[Reading], theirs: Mapping[str, int]) 
         too_little = stripe_minor < min(known) - less
         too_much = is_platform and stripe_minor > max(known) + more
         if too_little or too_much:
-            weighed.findings.append(_finding(kind, account, subject, currency, known[-1], stripe_minor))
+            nearest = min(known) if too_little else max(known)
+            weighed.findings.append(_finding(kind, account, subject, currency, nearest, stripe_minor))
         elif stripe_minor >= min(known) and (stripe_minor <= max(known) or not is_platform):
             weighed.even.add(subject)
     return weighed
+
+
+def as_if_sent(reading: Reading, shadowed: Mapping[str, int]) -> Reading:
+    """A reading of the platform's as it were, had what shadow mode decided been sent: the system before may
+    have sent it, or not yet."""
+    balances, under_way = reading
+    return {name: amount - shadowed.get(name, 0) for name, amount in balances.items()}, under_way
 
 
 def _leaving(under_way: UnderWay, currency: str, is_platform: bool) -> int:

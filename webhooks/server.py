@@ -1,91 +1,15 @@
-"""Serves the receiver with uvicorn, with every limit named."""
+"""Where the receiver listens."""
 
-import asyncio
-import signal
-import sys
-from typing import Any
-
-import uvicorn
 from starlette.applications import Starlette
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from payouts.settings import Settings
+from serving import server
+from serving.server import Door
 
-HEADERS_WITHIN_S = 10.0
-"""A connection that has not sent a whole header by then is closed; it costs nothing but itself till then."""
-MAX_HEADER_BYTES = 64 * 1024
-KEEP_ALIVE_S = 75
 DRAIN_WITHIN_S = 10
-
-
-class GuardedProtocol(HttpToolsProtocol):
-    """uvicorn's protocol, with the two limits it lacks: time and size of a request's header."""
-
-    _header_bytes = 0
-    _header_timer: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: Any) -> None:
-        super().connection_made(transport)
-        self._header_timer = self.loop.call_later(HEADERS_WITHIN_S, self._too_slow)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._stop_header_timer()
-        super().connection_lost(exc)
-
-    def data_received(self, data: bytes) -> None:
-        if self._header_timer is not None:
-            self._header_bytes += len(data)
-        super().data_received(data)
-        if self._header_timer is not None and self._header_bytes > MAX_HEADER_BYTES:
-            self._too_slow()
-
-    def on_message_begin(self) -> None:
-        super().on_message_begin()
-        if self._header_timer is None:  # a later request of the connection
-            self._header_bytes = 0
-            self._header_timer = self.loop.call_later(HEADERS_WITHIN_S, self._too_slow)
-
-    def on_response_complete(self) -> None:
-        # Answered before the body was there: what still comes would be taken for ever.
-        unread = self.cycle is not None and self.cycle.response_complete and self.cycle.more_body
-        super().on_response_complete()
-        if unread:
-            self.transport.close()
-
-    def on_headers_complete(self) -> None:
-        self._stop_header_timer()
-        super().on_headers_complete()
-
-    def _stop_header_timer(self) -> None:
-        if self._header_timer is not None:
-            self._header_timer.cancel()
-            self._header_timer = None
-
-    def _too_slow(self) -> None:
-        self._header_timer = None
-        self.transport.close()
 
 
 def serve(app: Starlette, settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT; then finish what was begun, for at most 10 s."""
-    config = uvicorn.Config(
-        app,
-        host=settings.receiver_host,
-        port=settings.receiver_port,
-        loop="uvloop",
-        http=GuardedProtocol,
-        ws="none",
-        lifespan="on",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        backlog=2048,
-        limit_concurrency=settings.receiver_max_connections,
-        timeout_keep_alive=KEEP_ALIVE_S,
-        timeout_graceful_shutdown=DRAIN_WITHIN_S,
-    )
-    for number in (signal.SIGTERM, signal.SIGINT):
-        # uvicorn raises the signal that stopped it once more when all is done: the end, not a failure.
-        signal.signal(number, lambda *_: sys.exit(0))
-    uvicorn.Server(config).run()
+    most = settings.receiver_max_connections
+    server.serve(app, Door(settings.receiver_host, settings.receiver_port, most, DRAIN_WITHIN_S))

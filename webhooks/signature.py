@@ -6,12 +6,12 @@ secrets configured; `v0` never counts. Done here rather than by the SDK because 
 time in the far future, and raises errors of its own on bytes that anybody could send.
 """
 
-import hashlib
 import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from payouts.errors import SettingsError
+from payouts.fingerprint import Role, label
 
 TOLERANCE_S = 300
 """How far the signature's time may be from ours, in both directions."""
@@ -34,18 +34,14 @@ class SigningSecret:
 
 def signing_secrets(platform: Sequence[str], connect: Sequence[str]) -> list[SigningSecret]:
     """The secrets of both endpoints, named. Raises SettingsError where there is none at all."""
-    named = [("platform", secret) for secret in platform] + [("connect", secret) for secret in connect]
+    named: list[tuple[Role, str]] = [("platform", secret) for secret in platform]
+    named += [("connect", secret) for secret in connect]
     if not named:
         raise SettingsError(
             "no signing secret: set STRIPE_WEBHOOK_SECRET (and STRIPE_CONNECT_WEBHOOK_SECRET for the Connect "
             "endpoint) to the whsec_… that Stripe showed when the endpoint was made"
         )
-    return [SigningSecret(f"{role}:{fingerprint(secret)}", secret.encode()) for role, secret in named]
-
-
-def fingerprint(secret: str) -> str:
-    """The first 8 hex digits of the secret's SHA-256: tells secrets apart without showing any of one."""
-    return hashlib.sha256(secret.encode()).hexdigest()[:8]
+    return [SigningSecret(label(role, secret), secret.encode()) for role, secret in named]
 
 
 def verify(header: bytes, body: bytes, secrets: Sequence[SigningSecret], now_s: float) -> SigningSecret:

@@ -10,12 +10,14 @@ from payouts.bootstrap import (
     open_channels,
     open_engine,
     open_failure_watch,
+    open_presence,
     open_reconciler,
     open_redis,
     open_replayer,
     open_rounds,
     open_teller,
     open_worker,
+    process_name,
 )
 from payouts.clock import now_ms
 from payouts.gate import forget_outflow
@@ -26,6 +28,7 @@ from payouts.scheduling import Schedules
 from payouts.settings import Settings
 from payouts.stopping import StopSignal
 from payouts.storage.migrate import require_current
+from payouts.storage.presence import EVERY_S as PRESENCE_EVERY_S
 from payouts.storage.spill import Spill
 from workers.actors import Actors
 from workers.broker import WakingRedisBroker
@@ -53,7 +56,8 @@ def run_worker(settings: Settings) -> None:
     notifier = Notifier(open_teller(settings, parts.engine, channels), messages)
 
     rounds = open_rounds(settings, parts.engine)
-    reconciling = Reconciling(open_reconciler(parts), rounds, messages)
+    reconciler = open_reconciler(settings, parts.engine, parts.gateway)
+    reconciling = Reconciling(reconciler, rounds, messages)
 
     checking = LedgerChecking(parts.engine, parts.applier.rules.make_id, now_ms)
 
@@ -81,12 +85,16 @@ def run_worker(settings: Settings) -> None:
     for each in pools:
         each.start()
     get_logger().info("worker.started", threads=settings.worker_threads, livemode=settings.livemode)
-    stop.wait()
+    presence = open_presence(settings, client)
+    presence.note("worker", process_name())
+    while not stop.wait(PRESENCE_EVERY_S):
+        presence.note("worker", process_name())
     stopping = [threading.Thread(target=each.stop, args=(STOP_WITHIN_MS,)) for each in pools]
     for thread in stopping:
         thread.start()
     for thread in stopping:
         thread.join()
+    presence.leave("worker", process_name())
     parts.engine.dispose()
     get_logger().info("worker.stopped")
 
@@ -114,6 +122,7 @@ def run_scheduler(settings: Settings) -> None:
     def drain() -> None:
         spill.drain(engine, make_id, messages.apply)
 
+    presence = open_presence(settings, client)
     stop = StopSignal()
     get_logger().info("scheduler.started", sweep_every_s=settings.sweep_interval_s)
     rounds = [Job("reconcile", STEP_EVERY_S, starter.sweep)] if settings.reconcile_interval_s else []
@@ -122,6 +131,7 @@ def run_scheduler(settings: Settings) -> None:
         [
             *rounds,
             *([Job("check the ledger", check_s, messages.check_ledger)] if check_s else []),
+            Job("presence", PRESENCE_EVERY_S, lambda: presence.note("scheduler", process_name())),
             Job("sweep", settings.sweep_interval_s, sweeper.sweep),
             Job("drain", settings.sweep_interval_s, drain),
             Job("replay", settings.sweep_interval_s, replays.sweep),
@@ -136,5 +146,6 @@ def run_scheduler(settings: Settings) -> None:
         ],
         stop,
     )
+    presence.leave("scheduler", process_name())
     engine.dispose()
     get_logger().info("scheduler.stopped")

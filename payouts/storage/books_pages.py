@@ -9,10 +9,10 @@ from payouts.ids import floor_id
 from payouts.ledger import LedgerKind
 from payouts.leg import Leg
 from payouts.machine import PAYOUT_COLUMNS, Payout
-from payouts.states import AttemptStatus, LegKind, LegStatus, PayoutStatus
+from payouts.states import AttemptStatus, LegKind, LegStatus, PayoutStatus, RequestStatus
 from payouts.storage.columns import PLATFORM
 from payouts.storage.ledger_rows import NO_PARTNER, platform_balance
-from payouts.storage.money_tables import ledger_accounts, leg_attempts, legs
+from payouts.storage.money_tables import ledger_accounts, leg_attempts, legs, payout_requests
 from payouts.storage.request_rows import LEGS
 from payouts.storage.tables import payouts
 
@@ -83,6 +83,15 @@ def under_way(connection: Connection, account: str) -> dict[tuple[str, LegKind],
     if account != PLATFORM:
         query = query.where(legs.c.account == account)
     return {(row.currency, LegKind(row.kind)): int(row.total) for row in connection.execute(query)}
+
+
+def shadowed(connection: Connection) -> dict[str, int]:
+    """What shadow mode decided to pay and did not send, in minor units by currency."""
+    r = payout_requests.c
+    query = select(r.currency, func.sum(r.amount_minor).label("total")).where(
+        r.status == RequestStatus.SHADOWED
+    )
+    return {row.currency: int(row.total) for row in connection.execute(query.group_by(r.currency))}
 
 
 def _payout(row: Sequence[object]) -> Payout:

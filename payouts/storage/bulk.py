@@ -75,6 +75,34 @@ def update_rows(
     _run(connection, head.encode() + _values(rows) + tail.encode())
 
 
+def add_to_rows(
+    connection: Connection,
+    table: Table,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[Value]],
+    *,
+    key: Sequence[str],
+    growing: Sequence[str],
+) -> None:
+    """Add the `growing` columns of `rows` to those of the rows that have their `key`, or insert them.
+
+    `key` is the primary key or a unique constraint. A row that only its id, drawn twice, has in common with
+    another stays as it is, and what was to be added is lost.
+    """
+    if not rows:
+        return
+    if connection.dialect.name == "sqlite":
+        insert = sqlite_insert(table)
+        grown = {name: table.c[name] + insert.excluded[name] for name in growing}
+        statement = insert.on_conflict_do_update(index_elements=list(key), set_=grown)
+        connection.execute(statement, [dict(zip(columns, row, strict=True)) for row in rows])
+        return
+    mine = " AND ".join(f"`{name}`=VALUES(`{name}`)" for name in key)
+    grown_sql = ",".join(f"`{name}`=`{name}`+IF({mine},VALUES(`{name}`),0)" for name in growing)
+    head = f"INSERT INTO {table.name} ({_names(columns)}) VALUES "  # noqa: S608 - our own names
+    _run(connection, head.encode() + _values(rows) + f" ON DUPLICATE KEY UPDATE {grown_sql}".encode())
+
+
 def literal(value: Value) -> bytes:
     """`value` as a MySQL literal. Needs a server in its default escaping mode and a utf8mb4 connection."""
     if isinstance(value, str):

@@ -180,12 +180,12 @@ def _insert(connection: Connection, new: Sequence[Difference]) -> None:
 def _tell(connection: Connection, new: Sequence[Difference], make_id: IdMaker) -> None:
     columns = (
         *("id", "account", "name", "dedupe_key"),
-        *("body", "status", "due_at_ms", "attempts", "created_at_ms"),
+        *("body", "status", "due_at_ms", "created_at_ms"),
     )
     rows = [
         (
             *(make_id(), row.account, NOTICE, f"difference:{row.id}"),
-            *(_body(row), PENDING_DELIVERY, row.first_seen_ms, 0, row.first_seen_ms),
+            *(_body(row), PENDING_DELIVERY, row.first_seen_ms, row.first_seen_ms),
         )
         for row in new
     ]

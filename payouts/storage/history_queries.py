@@ -14,6 +14,7 @@ from payouts.errors import NotFoundError, RefusedError
 from payouts.history import Row, Rows, covering
 from payouts.holds import Hold, targets_of
 from payouts.ledger import LedgerKind
+from payouts.notices import DeliveryStatus
 from payouts.request import PayoutRequest, public_id, row_id_of
 from payouts.storage.approval_rows import Subject
 from payouts.storage.hold_rows import HOLDS
@@ -30,6 +31,7 @@ from payouts.storage.money_tables import (
     postings,
     request_transitions,
 )
+from payouts.storage.notice_tables import notice_deliveries
 from payouts.storage.partner_rows import PARTNERS
 from payouts.storage.people_tables import audit
 from payouts.storage.records import Records
@@ -127,7 +129,7 @@ def _payout(connection: Connection, condition: ColumnElement[bool]) -> Found | N
 
 
 def _by_reference(connection: Connection, reference: str) -> Found | None:
-    # References are unique within an account, and the index begins with it: this walks the index.
+    # References are unique within an account; two accounts may use the same one.
     r = payout_requests.c
     query = select(r.id).where(r.reference == reference).limit(SAME_REFERENCE_MOST)
     ids = list(connection.scalars(query))
@@ -170,7 +172,7 @@ class _Reading:
                 approvals.c.subject_id == str(request_id),
             ),
             transactions=self._transactions(ledger_transactions.c.request_id == request_id),
-            notices=self._newest(outbox, outbox.c.request_id == request_id),
+            notices=self._notices(outbox.c.request_id == request_id),
             audit=[_read(row) for row in self._newest(audit, audit.c.subject.in_(about))],
             **self._events({stripe_id for stripe_id in stripe_ids if stripe_id}),
             balances=partner_balances(self.connection, request.partner_id),
@@ -183,10 +185,23 @@ class _Reading:
             payouts=paid,
             payout_moves=self._payout_moves(paid),
             transactions=self._transactions(ledger_transactions.c.payout_id == payout_id),
-            notices=self._newest(outbox, outbox.c.payout_id == payout_id),
+            notices=self._notices(outbox.c.payout_id == payout_id),
             **self._events({row["stripe_id"] for row in paid if row["stripe_id"]}),
             cut=self.cut,
         )
+
+    def _notices(self, condition: ColumnElement[bool]) -> list[dict[str, Any]]:
+        """Notices, each with why it could not be delivered so far by one of its channels, as `last_error`."""
+        found = self._newest(outbox, condition)
+        d = notice_deliveries.c
+        undelivered = self.connection.execute(
+            select(d.outbox_id, d.last_error).where(
+                d.outbox_id.in_([row["id"] for row in found]),
+                *(d.status != DeliveryStatus.DELIVERED, d.last_error.is_not(None)),
+            )
+        )
+        errors = {row.outbox_id: row.last_error for row in undelivered}
+        return [{**row, "last_error": errors.get(row["id"])} for row in found]
 
     def _payout_moves(self, paid: Sequence[Row]) -> list[dict[str, Any]]:
         ids = [row["id"] for row in paid]

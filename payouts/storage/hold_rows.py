@@ -10,7 +10,7 @@ from payouts.states import RequestStatus
 from payouts.storage.money_tables import holds, partners, payout_requests
 from payouts.storage.paging import page
 from payouts.storage.queries import Filters
-from payouts.storage.records import Records
+from payouts.storage.records import FEW, Records
 
 HOLDS = Records(
     holds,
@@ -25,6 +25,9 @@ def active_on(connection: Connection, targets: Iterable[Target]) -> list[Hold]:
     wanted = sorted(set(targets))
     if not wanted:
         return []
+    few = HOLDS.all(connection, HOLDS.query(holds.c.active).limit(FEW + 1))
+    if len(few) <= FEW:
+        return [hold for hold in few if hold.target in wanted]
     on_one = tuple_(holds.c.scope, holds.c.scope_key).in_([(str(scope), key) for scope, key in wanted])
     return HOLDS.find(connection, on_one, holds.c.active)
 

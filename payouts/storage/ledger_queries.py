@@ -130,6 +130,19 @@ def postings_of(connection: Connection, transaction_ids: Collection[int]) -> dic
     return found
 
 
+def request_balance(connection: Connection, request_id: int, kind: LedgerKind) -> int:
+    """What the transactions of a request have left in its partner's ledger account of a kind."""
+    t, p, a = ledger_transactions.c, postings.c, ledger_accounts.c
+    total = connection.scalar(
+        select(func.sum(p.amount_minor))
+        .select_from(ledger_transactions)
+        .join(postings, p.transaction_id == t.id)
+        .join(ledger_accounts, a.id == p.ledger_account_id)
+        .where(t.request_id == request_id, a.kind == kind)
+    )
+    return int(total or 0)
+
+
 def partner_sums(connection: Connection) -> dict[tuple[str, LedgerKind], int]:
     """What all partners hold together, by currency and kind: the sums of their balances."""
     a = ledger_accounts.c

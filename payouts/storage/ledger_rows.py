@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import Connection, case, func, select, tuple_, update
+from sqlalchemy import Connection, func, select, tuple_
 
 from payouts.errors import ReferenceTakenError, RowIdTakenError
 from payouts.ids import IdMaker
 from payouts.ledger import PLATFORM_KINDS, Entry, LedgerKind
-from payouts.storage.bulk import insert_rows
+from payouts.storage.bulk import add_to_rows, insert_rows
 from payouts.storage.columns import PLATFORM
 from payouts.storage.money_tables import ledger_accounts, ledger_transactions, postings
 
@@ -16,6 +16,7 @@ NO_PARTNER = 0
 
 _Key = tuple[str, int, LedgerKind, str]
 """A ledger account: account, partner, kind, currency."""
+_COLUMNS = ("id", "account", "partner_id", "kind", "currency", "balance_minor", "created_at_ms")
 
 
 def post(connection: Connection, entries: Sequence[Entry], make_id: IdMaker, at_ms: int) -> list[Entry]:
@@ -31,17 +32,17 @@ def post(connection: Connection, entries: Sequence[Entry], make_id: IdMaker, at_
         return []
     ids = _account_ids(connection, [entry for _, entry in drawn], make_id, at_ms)
     rows = []
-    changes: dict[int, int] = {}
+    changes: dict[_Key, int] = {}
     for transaction_id, entry in drawn:
         for kind, amount_minor in entry.sums().items():
             key = _key(entry, kind)
             rows.append((make_id(), key[0], transaction_id, ids[key], amount_minor))
             if kind not in PLATFORM_KINDS:
-                changes[ids[key]] = changes.get(ids[key], 0) + amount_minor
+                changes[key] = changes.get(key, 0) + amount_minor
     insert_rows(
         connection, postings, ("id", "account", "transaction_id", "ledger_account_id", "amount_minor"), rows
     )
-    _change_balances(connection, changes)
+    _change_balances(connection, {ids[key]: (key, change) for key, change in changes.items()}, at_ms)
     return [entry for _, entry in drawn]
 
 
@@ -167,10 +168,8 @@ def _account_ids(
     missing = sorted(wanted - found.keys())
     if not missing:
         return found
-    columns = ("id", "account", "partner_id", "kind", "currency", "balance_minor", "created_at_ms")
-    insert_rows(
-        connection, ledger_accounts, columns, [(make_id(), *key, 0, at_ms) for key in missing], skip="kind"
-    )
+    new = [(make_id(), *key, 0, at_ms) for key in missing]
+    insert_rows(connection, ledger_accounts, _COLUMNS, new, skip="kind")
     found = _find_accounts(connection, wanted)
     if wanted - found.keys():
         raise RowIdTakenError("row ids for new ledger accounts are taken")
@@ -179,20 +178,16 @@ def _account_ids(
 
 def _find_accounts(connection: Connection, wanted: Iterable[_Key]) -> dict[_Key, int]:
     a = ledger_accounts.c
-    partner_ids = {key[1] for key in wanted}
+    partner_ids, kinds = {key[1] for key in wanted}, {str(key[2]) for key in wanted}
     rows = connection.execute(
-        select(a.id, a.account, a.partner_id, a.kind, a.currency).where(a.partner_id.in_(partner_ids))
+        select(a.id, a.account, a.partner_id, a.kind, a.currency).where(
+            a.partner_id.in_(partner_ids), a.kind.in_(kinds)
+        )
     )
     return {(row.account, row.partner_id, LedgerKind(row.kind), row.currency): row.id for row in rows}
 
 
-def _change_balances(connection: Connection, changes: dict[int, int]) -> None:
-    changes = {row_id: amount for row_id, amount in sorted(changes.items()) if amount}
-    if not changes:
-        return
-    amounts = case(changes, value=ledger_accounts.c.id, else_=0)
-    connection.execute(
-        update(ledger_accounts)
-        .where(ledger_accounts.c.id.in_(list(changes)))
-        .values(balance_minor=ledger_accounts.c.balance_minor + amounts)
-    )
+def _change_balances(connection: Connection, changes: dict[int, tuple[_Key, int]], at_ms: int) -> None:
+    # In the order of ids, as everybody locks them. The rows exist: only their balances change.
+    rows = [(row_id, *key, change, at_ms) for row_id, (key, change) in sorted(changes.items()) if change]
+    add_to_rows(connection, ledger_accounts, _COLUMNS, rows, key=("id",), growing=("balance_minor",))

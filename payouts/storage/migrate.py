@@ -3,6 +3,7 @@
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,14 @@ def upgrade(engine: Engine) -> str:
 
 
 def upgrade_sql(dialect: str) -> str:
-    """The whole way up as SQL for `dialect` (mysql, mariadb, sqlite), for databases without direct DDL."""
+    """The whole way up as SQL for `dialect` (mysql, mariadb), for databases without direct DDL.
+
+    Raises SchemaError for sqlite, whose tables are copied on the way: that takes the database itself.
+    """
+    if dialect == "sqlite":
+        raise SchemaError(
+            "there is no SQL to print for SQLite: `payouts db upgrade` upgrades the file itself"
+        )
     out = io.StringIO()
     config = _config(dialect=dialect, output=out)
     command.upgrade(config, "head", sql=True)
@@ -53,17 +61,33 @@ def newest() -> str:
     return ScriptDirectory.from_config(_config()).get_current_head() or "none"
 
 
+@dataclass(frozen=True, slots=True)
+class Revisions:
+    """Where the database is, and where this code wants it."""
+
+    current: str | None
+    newest: str
+    is_known: bool
+    """Whether this code has the database's revision. One that it has not is a newer one."""
+
+
+def revisions(engine: Engine) -> Revisions:
+    """Where the database is, without a lock."""
+    at = current(engine.execution_options(read_only=True))
+    known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
+    return Revisions(at, newest(), at in known)
+
+
 def require_current(engine: Engine) -> None:
     """Raise SchemaError where the database is behind this code.
 
     A revision that this code does not know is a newer one: migrations keep the version before running, so
     that versions can be rolled out and back.
     """
-    at = current(engine)
-    known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
-    if at is None or (at in known and at != newest()):
+    at = revisions(engine)
+    if at.current is None or (at.is_known and at.current != at.newest):
         raise SchemaError(
-            f"the database is at revision {at or 'none'}, this code needs {newest()}: "
+            f"the database is at revision {at.current or 'none'}, this code needs {at.newest}: "
             "run `payouts db upgrade`"
         )
 

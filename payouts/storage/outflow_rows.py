@@ -1,15 +1,13 @@
 """What was sent in each minute: in all (account `platform`) and to each partner's account."""
 
-import dataclasses
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, case, delete, func, select
-from sqlalchemy.dialects.mysql import insert as mysql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy import ColumnElement, Connection, Select, delete, func, select
 
 from payouts.ids import IdMaker
+from payouts.storage.bulk import add_to_rows
 from payouts.storage.money_tables import outflow
 
 _KEY = ("account", "minute", "currency", "worker")
@@ -25,7 +23,8 @@ def minute_of(at_ms: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Minute:
-    """What went out in one minute from one account in one currency: minor units, and payouts."""
+    """What went out in one minute from one account in one currency: minor units, and payouts. Less than
+    nothing where it takes off what was counted in that minute and did not go out."""
 
     account: str
     minute: int
@@ -38,23 +37,13 @@ def add(connection: Connection, minutes: Sequence[Minute], worker: str, make_id:
     """Add to `worker`'s own rows; each account, minute and currency at most once."""
     # One order for everybody: two that write the same rows never wait in a circle.
     rows = [
-        {**dataclasses.asdict(minute), "id": make_id(), "worker": worker[-_WORKER_CHARS:]}
-        for minute in sorted(minutes, key=lambda m: (m.account, m.minute, m.currency))
+        (make_id(), m.account, m.minute, m.currency, worker[-_WORKER_CHARS:], m.amount_minor, m.payouts)
+        for m in sorted(minutes, key=lambda m: (m.account, m.minute, m.currency))
     ]
+    columns = ("id", *_KEY, *_GROWING)
     for start in range(0, len(rows), _ROWS_AT_ONCE):
-        _add(connection, rows[start : start + _ROWS_AT_ONCE])
-
-
-def _add(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
-    if connection.dialect.name == "sqlite":
-        lite = sqlite_insert(outflow)
-        grown = {name: outflow.c[name] + lite.excluded[name] for name in _GROWING}
-        connection.execute(lite.on_conflict_do_update(index_elements=_KEY, set_=grown), rows)
-        return
-    # A row of the same id, but with another key, is somebody else's: it stays as it is.
-    mine = and_(*(outflow.c[name] == func.values(outflow.c[name]) for name in _KEY))
-    more = {name: outflow.c[name] + case((mine, func.values(outflow.c[name])), else_=0) for name in _GROWING}
-    connection.execute(mysql_insert(outflow).values(rows).on_duplicate_key_update(more))
+        part = rows[start : start + _ROWS_AT_ONCE]
+        add_to_rows(connection, outflow, columns, part, key=_KEY, growing=_GROWING)
 
 
 def since(connection: Connection, accounts: Collection[str], first_minute: int) -> list[Minute]:

@@ -64,8 +64,8 @@ def _insert(
 ) -> None:
     columns = (
         *("id", "account", "name", "dedupe_key"),
-        *("body", "status", "due_at_ms", "attempts", "created_at_ms"),
+        *("body", "status", "due_at_ms", "created_at_ms"),
     )
     text = msgspec.json.encode(body).decode()
-    row = (row_id, account, name, dedupe_key, text, PENDING_DELIVERY, at_ms, 0, at_ms)
+    row = (row_id, account, name, dedupe_key, text, PENDING_DELIVERY, at_ms, at_ms)
     insert_rows(connection, outbox, columns, [row], skip="dedupe_key")

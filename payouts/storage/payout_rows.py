@@ -48,19 +48,6 @@ def lock_payouts(connection: Connection, stripe_ids: Iterable[str]) -> dict[str,
     return {payout.stripe_id: payout for payout in map(_payout, rows)}
 
 
-def request_ids_of(connection: Connection, stripe_ids: Iterable[str]) -> dict[str, int]:
-    """The requests that these payouts belong to, by Stripe's id; foreign ones are left out."""
-    wanted = sorted(set(stripe_ids))
-    if not wanted:
-        return {}
-    rows = connection.execute(
-        select(payouts.c.stripe_id, payouts.c.request_id).where(
-            payouts.c.stripe_id.in_(wanted), payouts.c.request_id.is_not(None)
-        )
-    )
-    return {row.stripe_id: row.request_id for row in rows}
-
-
 def insert_payouts(connection: Connection, new: Sequence[Payout]) -> None:
     """Insert payouts seen for the first time. IntegrityError where somebody else was faster."""
     ordered = sorted(new, key=lambda payout: payout.stripe_id)
@@ -134,7 +121,7 @@ def insert_notices(connection: Connection, notices: Sequence[Notice]) -> None:
     """Write outbox rows; one whose name the payout has already is left out."""
     columns = (
         *("id", "account", "name", "payout_id", "request_id", "dedupe_key"),
-        *("body", "status", "due_at_ms", "attempts", "created_at_ms"),
+        *("body", "status", "due_at_ms", "created_at_ms"),
     )
     values = [
         (
@@ -147,7 +134,6 @@ def insert_notices(connection: Connection, notices: Sequence[Notice]) -> None:
             _body(notice),
             PENDING_DELIVERY,
             notice.at_ms,
-            0,
             notice.at_ms,
         )
         for notice in notices

@@ -11,6 +11,9 @@ from payouts.storage.bulk import insert_rows, update_rows
 
 T = TypeVar("T")
 
+FEW = 50
+"""A table of settings with no more rows is read whole: that is cheaper than to ask for some of them."""
+
 
 class Records(Generic[T]):
     """Between a table and a dataclass whose fields are its columns.

@@ -37,12 +37,12 @@ def insert_request_notices(
     """Write outbox rows; one whose name the request has already for the occasion is left out."""
     columns = (
         *("id", "account", "name", "request_id", "dedupe_key"),
-        *("body", "status", "due_at_ms", "attempts", "created_at_ms"),
+        *("body", "status", "due_at_ms", "created_at_ms"),
     )
     values = [
         (
             *(make_id(), notice.request.account, notice.name, notice.request.id, notice.dedupe_key),
-            *(_body(notice), PENDING_DELIVERY, notice.at_ms, 0, notice.at_ms),
+            *(_body(notice), PENDING_DELIVERY, notice.at_ms, notice.at_ms),
         )
         for notice in notices
     ]

@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, and_, func, select
 
 from payouts.ids import floor_id
 from payouts.request import PayoutRequest, public_id
 from payouts.states import RequestStatus
-from payouts.storage.money_tables import partners, payout_requests
+from payouts.storage.money_tables import partners, payout_requests, request_transitions
 from payouts.storage.paging import page
 from payouts.storage.queries import Filters
 from payouts.storage.request_rows import REQUESTS
@@ -52,6 +52,31 @@ def request_list(connection: Connection, filters: Filters, limit: int) -> list[d
     )
     rows = page(connection, query, payout_requests, filters, limit)
     return [{**row, "payout": public_id(row["id"]), **_ids_as_text(row)} for row in rows]
+
+
+def shadowed_list(connection: Connection, filters: Filters, limit: int) -> list[dict[str, Any]]:
+    """What shadow mode decided to pay, newest first: requests with their partner's reference as `partner`,
+    its `manual_schedule`, and `decided_at_ms`."""
+    r, t = payout_requests.c, request_transitions.c
+    decided = and_(t.request_id == r.id, t.to_status == RequestStatus.SHADOWED)
+    query = (
+        select(
+            *(
+                r.id,
+                r.reference,
+                partners.c.reference.label("partner"),
+                r.account,
+                r.amount_minor,
+                r.currency,
+            ),
+            *(r.source, r.requested_by, r.created_at_ms, t.at_ms.label("decided_at_ms")),
+            partners.c.manual_schedule,
+        )
+        .join(partners, partners.c.id == r.partner_id)
+        .join(request_transitions, decided)
+        .where(r.status == RequestStatus.SHADOWED)
+    )
+    return page(connection, query, payout_requests, filters, limit)
 
 
 def _ids_as_text(row: dict[str, Any]) -> dict[str, str | None]:

@@ -4,7 +4,7 @@ Only on a Redis that keeps what it takes. Each append asks, in the same trip, ho
 it evicts; where the answer is not good enough the append does not count, and nothing is acknowledged.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -20,6 +20,8 @@ from payouts.storage.engine import is_unavailable
 from payouts.storage.inbox import NewEvent, add_events
 
 DRAIN_STEP = 200
+KEPT_BY = ("appendonly", "appendfsync", "maxmemory-policy")
+"""The settings of Redis that say whether it keeps what it takes."""
 _FSYNC_WAIT_MS = 700
 
 Trust = Literal["auto", "trusted", "off"]
@@ -56,7 +58,7 @@ class Spill:
     def _append(self, events: Sequence[NewEvent]) -> None:
         with self._client.pipeline(transaction=False) as pipe:
             if self._trust == "auto":
-                pipe.config_get("appendonly", "appendfsync", "maxmemory-policy")
+                pipe.config_get(*KEPT_BY)
             for event in events:
                 pipe.xadd(self.stream, {"event": _encode(event)})
             if self._trust == "auto":
@@ -68,11 +70,20 @@ class Spill:
             if isinstance(answer, redis.RedisError):
                 raise answer
         if self._trust == "auto":
-            _require_kept(answers[0], flushed)
+            require_kept(answers[0], flushed)
 
     def waiting(self) -> int:
         """How many events wait to be drained."""
         return int(self._client.xlen(self.stream))
+
+    def set_aside(self) -> int:
+        """How many were taken out of the way because the inbox refused them."""
+        return int(self._client.xlen(self.refused_stream))
+
+    def oldest_ms(self) -> int | None:
+        """When the oldest that waits was spilled, by Redis's clock; None where none waits."""
+        entries: Any = self._client.xrange(self.stream, count=1)
+        return int(entries[0][0].split(b"-")[0]) if entries else None
 
     def drain(self, engine: Engine, make_id: IdMaker, hint: Callable[[Sequence[int]], object]) -> int:
         """Move what was spilled into the inbox, step by step, and `hint` at the new rows of each.
@@ -131,8 +142,12 @@ class Spill:
         self._log.error("spill.set_aside", what=what, moved_to=self.refused_stream, error=str(error)[:300])
 
 
-def _require_kept(config: dict[Any, Any], flushed: Any) -> None:
-    """Raise unless Redis keeps what it took: by its configuration, and on its disk already."""
+def require_kept(config: Mapping[Any, Any], flushed: Any) -> None:
+    """Raise unless Redis keeps what it took: by its configuration, and on its disk already.
+
+    `config`: its answer to CONFIG GET of KEPT_BY; `flushed`: that to WAITAOF, or the error in its place.
+    Raises SpillRefusedError where it does not promise to, StoreUnavailableError where it was too slow.
+    """
     said = {_text(name): _text(value) for name, value in config.items()}
     if said.get("maxmemory-policy") != "noeviction" or said.get("appendonly") != "yes":
         raise SpillRefusedError(

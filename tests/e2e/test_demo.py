@@ -37,7 +37,15 @@ def test_up_with_a_demonstration_pays_a_partner_and_shows_that_the_books_balance
         process.wait(60)
 
     assert "Traceback" not in shown
-    for step in ("partner add", "credit", "bank approve", "payout request", "payout show", "ledger check"):
+    for step in (
+        "ledger fund",
+        "partner add",
+        "credit",
+        "bank approve",
+        "payout request",
+        "payout show",
+        "ledger check",
+    ):
         assert f"$ payouts {step}" in shown
     assert "in_transit → paid 120.50 EUR" in shown
     assert "broken" not in shown

@@ -2,7 +2,7 @@
 
 import dataclasses
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -23,6 +23,7 @@ from payouts.states import RequestStatus
 from payouts.storage import approval_rows
 from payouts.storage.approval_rows import Approval, Subject, Verdict
 from payouts.storage.limit_rows import LIMITS
+from payouts.storage.records import FEW
 from payouts.storage.unit import in_transaction
 from tests.support.requests import ANNA, a_partner, a_request, keep, make_id, migrated
 
@@ -43,13 +44,14 @@ def stops(
     partners: Sequence[Partner],
     at_ms: int = NOW_MS,
     worker: str = "w1",
+    begun: Collection[int] = (),
 ) -> dict[int, Stop]:
     """One transaction of a worker: what is not stopped goes out."""
 
     def work(connection: sa.Connection) -> dict[int, Stop]:
         by_id = {partner.id: partner for partner in partners}
-        found = gate.stops(connection, requests, by_id, RULES, at_ms, make_id)
-        free = [request for request in requests if request.id not in found]
+        found = gate.stops(connection, requests, by_id, RULES, at_ms, make_id, begun)
+        free = [request for request in requests if request.id not in found and request.id not in begun]
         gate.note_outflow(connection, free, worker, make_id, at_ms)
         return found
 
@@ -114,6 +116,25 @@ def test_a_new_bank_account_is_paid_to_only_after_the_cooling_off(engine: Engine
 
     assert (stop.code, stop.until_ms) == ("bank_cooling_off", NOW_MS + 19 * HOUR_MS)
     assert stops(engine, [request], [partner], at_ms=NOW_MS + 19 * HOUR_MS) == {}
+
+
+def test_among_many_holds_and_limits_each_counts_for_its_own_partner_alone(engine: Engine) -> None:
+    # given more of both than are read whole
+    partner, other = a_partner(), a_partner()
+    mine, others = a_request(partner), a_request(other)
+    strangers = [str(make_id()) for _ in range(FEW + 10)]
+    with engine.begin() as connection:
+        for key in [*strangers, str(partner.id)]:
+            place(connection, HoldKind.MANUAL, (HoldScope.PARTNER, key), ANNA, "unclear", make_id, NOW_MS)
+    for key in [*strangers, str(other.id)]:
+        limit(engine, LimitKind.APPROVAL, 0, scope=LimitScope.PARTNER, scope_key=key, window_s=0)
+
+    # when both would be sent
+    found = stops(engine, [mine, others], [partner, other])
+
+    # then one is held, and the other waits for the approval that its own limit demands
+    assert found[mine.id].code == "held"
+    assert found[others.id].code == "not_approved"
 
 
 @pytest.mark.parametrize("scope", HoldScope)
@@ -269,8 +290,29 @@ def test_a_payout_that_was_begun_is_not_counted_twice(engine: Engine) -> None:
     limit(engine, LimitKind.VELOCITY_AMOUNT, 10_000)
     request = a_request(partner)
     assert stops(engine, [request], [partner]) == {}
-    begun = dataclasses.replace(request, sent_at_ms=NOW_MS)
-    assert stops(engine, [begun], [partner]) == {}
+    assert stops(engine, [request], [partner], begun={request.id}) == {}
+    assert stops(engine, [a_request(partner)], [partner]).keys() != set()
+
+
+def test_what_was_refused_counts_no_more_in_any_window(engine: Engine) -> None:
+    partner = a_partner()
+    limit(engine, LimitKind.VELOCITY_AMOUNT, 10_000)
+    request = a_request(partner)
+    assert stops(engine, [request], [partner]) == {}
+
+    # Refused later, by another worker, when the minute in which it was counted is about to leave the window.
+    refused_ms = NOW_MS + HOUR_MS - 60_000
+    in_transaction(
+        engine,
+        lambda connection: gate.note_outflow(
+            connection, [], "w2", make_id, refused_ms, [gate.NotOut(request, NOW_MS)]
+        ),
+    )
+
+    assert stops(engine, [a_request(partner)], [partner], at_ms=refused_ms) == {}
+    # The minute of the refusal is in this window, that of the counting is not: nothing is given away.
+    later_ms = NOW_MS + HOUR_MS + 60_000
+    assert stops(engine, [a_request(partner)], [partner], at_ms=later_ms).keys() != set()
 
 
 def test_workers_that_send_at_once_never_pass_the_limit_together(engine: Engine) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from payouts import mending
 from payouts.approving import approve
@@ -18,6 +18,7 @@ from payouts.limiting import LimitKey, set_limit
 from payouts.limits import LimitKind
 from payouts.storage import history_queries
 from payouts.storage.history_queries import find, read_rows
+from payouts.storage.notice_tables import notice_deliveries
 from payouts.storage.queries import reading
 from payouts.storage.tables import outbox
 from payouts.timeline import Entry
@@ -413,6 +414,21 @@ def test_a_notice_is_pending_until_it_was_delivered(story: Story) -> None:
         connection.execute(outbox.update().values(changes))
     assert texts(story.told(request_id, asked_ms), "notice") == ["payout.requested: pending"]
     assert texts(story.told(request_id), "notice") == ["payout.requested: delivered"]
+
+
+def test_a_notice_that_a_channel_does_not_take_says_why(story: Story) -> None:
+    request_id = story.ask()
+    asked_ms = story.clock()
+    with story.happens() as connection:
+        notice_id = connection.scalar(select(outbox.c.id).where(outbox.c.request_id == request_id))
+        row = (1, "acct_1", notice_id, "folder", "pending", story.clock(), 3, "OSError: disk full")
+        columns = [column.name for column in notice_deliveries.c][: len(row)]
+        connection.execute(notice_deliveries.insert().values(dict(zip(columns, row, strict=True))))
+
+    now = story.told(request_id)
+
+    assert texts(now, "notice") == ["payout.requested: pending (OSError: disk full)"]
+    assert texts(story.told(request_id, asked_ms), "notice") == ["payout.requested: pending"]
 
 
 def test_a_refused_call_made_nothing_and_the_time_before_knows_of_no_waiting(

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from payouts.storage import migrate
 from payouts.storage.engine import build_engine
+from tests.support.servers import SqlServer
 
 UPGRADE = """
 import sys
@@ -56,6 +57,23 @@ def test_a_database_that_was_never_upgraded_is_refused(database_url: str) -> Non
     with pytest.raises(migrate.SchemaError, match="payouts db upgrade"):
         migrate.require_current(engine)
     engine.dispose()
+
+
+def test_the_statements_that_are_printed_make_the_same_schema(mariadb: SqlServer) -> None:
+    engine = build_engine(mariadb.new_database(), timeout_s=10, pool_size=2)
+    printed = [line for line in migrate.upgrade_sql("mariadb").splitlines() if not line.startswith("--")]
+    with engine.begin() as connection:
+        for statement in "\n".join(printed).split(";\n"):
+            if statement.strip():
+                connection.exec_driver_sql(statement.replace("%", "%%"))
+
+    assert migrate.check(engine) == []
+    engine.dispose()
+
+
+def test_for_sqlite_no_statements_are_printed() -> None:
+    with pytest.raises(migrate.SchemaError, match="payouts db upgrade"):
+        migrate.upgrade_sql("sqlite")
 
 
 @pytest.mark.parametrize(

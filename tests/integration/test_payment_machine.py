@@ -8,6 +8,7 @@ above the test, or paste the steps below `machine = PaymentMachine(template, fol
 import random
 import shutil
 import sqlite3
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
@@ -85,8 +86,6 @@ class PaymentMachine(RuleBasedStateMachine):
         self.payer = Payer(self.engine, self.stripe)
         self.clock = self.stripe.clock = self.payer.clock
         self.applier = Applier(self.engine, Rules(self.payer.make_id, self.clock, "tests:1", 20))
-        # A reversal heard of before the payment itself is a test of its own, below.
-        self.stripe.may_reverse = self._is_known_as_paid
         self.partners: list[Partner] = []
         self.requests: list[int] = []
         self.held: dict[int, str] = {}
@@ -233,7 +232,9 @@ class PaymentMachine(RuleBasedStateMachine):
             whole = [t for t in transfers if _of(t) == name and t["amount_reversed"] < t["amount"]]
             live = [p for p in payouts.values() if _of(p) == name and is_live(p, payouts)]
             assert len(whole) <= 1, f"two transfers: {whole}"
-            assert len(live) <= 1, f"two live payouts: {live}"
+            # One that came back and is gone again, as its reversal failed late, was nobody's to send.
+            sent = [p for p in live if p["id"] not in self.stripe.taken_back]
+            assert len(sent) <= 1, f"two live payouts: {live}"
 
     @invariant()
     def the_books_are_sound(self) -> None:
@@ -255,7 +256,8 @@ class PaymentMachine(RuleBasedStateMachine):
     def every_credited_cent_is_somewhere(self) -> None:
         for partner in self.partners:
             held = self.payer.balances(partner)
-            somewhere = sum(held.get(kind, 0) for kind in ("owed", "in_transit", "paid", "returned"))
+            claim = ("owed", "in_transit", "paid", "returned", "overpaid")
+            somewhere = sum(held.get(kind, 0) for kind in claim)
             assert somewhere == self.credited[partner.id], held
 
     def teardown(self) -> None:
@@ -294,20 +296,30 @@ class PaymentMachine(RuleBasedStateMachine):
             self._verb(mending.reverse if (place + turn) % 2 else mending.retry, [request_id], 0)
 
     def _agrees_with_stripe(self) -> None:
-        states = self._states()
-        left = {public_id(key): state for key, state in states.items() if state not in ENDS}
-        assert not left, f"still not at rest: {left}"
+        with self.engine.connect() as connection:
+            sql = "SELECT id, account, status, amount_minor, blocked FROM payout_requests"
+            requests = connection.execute(sa.text(sql)).all()
         payouts = self.stripe.payouts
-        paid = sorted(public_id(key) for key, state in states.items() if state == "paid")
-        assert sorted(_of(p) for p in payouts.values() if is_live(p, payouts)) == paid
+        live = Counter(_of(p) for p in payouts.values() if is_live(p, payouts))
         for partner in self.partners:
             held = self.payer.balances(partner)
+            mine = [row for row in requests if row.account == partner.account]
+            left = [row for row in mine if row.status not in ENDS]
+            if left:
+                # Only money that a failed reversal took from the account can be missing for ever.
+                assert held.get("overpaid", 0) > 0, f"still not at rest: {left}"
+                assert {row.blocked for row in left} <= {"account_balance", "partner_busy"}, left
+            paid = [row for row in mine if row.status == "paid"]
+            assert all(live[public_id(row.id)] for row in paid), paid
+            out_minor = sum(live[public_id(row.id)] * row.amount_minor for row in mine)
+            paid_minor = sum(row.amount_minor for row in paid)
             expected = {
                 "at_bank": self.stripe.out_minor(partner.account),
                 "at_stripe": self.stripe.balance_minor(partner.account),
-                "paid": self.stripe.out_minor(partner.account),
-                "in_transit": 0,
-                "returned": 0,
+                "paid": paid_minor,
+                "overpaid": out_minor - paid_minor,
+                "in_transit": sum(r.amount_minor for r in left if r.status in ("queued", "sending")),
+                "returned": sum(r.amount_minor for r in left if r.status in ("returned", "reversing")),
             }
             assert {kind: held.get(kind, 0) for kind in expected} == expected
 
@@ -395,10 +407,6 @@ class PaymentMachine(RuleBasedStateMachine):
             legs = connection.scalars(sa.text(sql), {"id": request_id}).all()
         return not any(self.stripe.has_leg(leg_id) for leg_id in legs)
 
-    def _is_known_as_paid(self, stripe_id: str) -> bool:
-        sql = "SELECT status FROM payouts WHERE stripe_id = :id"
-        return bool(self.payer.value(sql, id=stripe_id) == "paid")
-
     def _paid(self) -> list[str]:
         return [key for key, payout in self.stripe.payouts.items() if payout["status"] == "paid"]
 
@@ -477,46 +485,6 @@ def test_whatever_happens_in_whatever_order_nobody_is_paid_twice(
     machine: Callable[[], PaymentMachine],
 ) -> None:
     _run(machine, examples=30, steps=40)
-
-
-@pytest.mark.xfail(reason="a reversal that fails after a retry leaves returned below nothing", strict=True)
-def test_a_reversal_that_fails_after_the_money_was_sent_again_leaves_the_books_sound(
-    machine: Callable[[], PaymentMachine],
-) -> None:
-    made = machine()
-    try:
-        made.stripe.reversals_fail = True
-        made.begin([(0, 1_000, True)])
-        made.a_payout_is_paid(0)
-        made.a_paid_payout_comes_back(0, by_reversal=True)
-        made.a_payout_is_paid(0)  # the reversal
-        made._deliver_the_rest()
-        made.the_books_are_sound()
-        made.retry(0)
-        made.a_paid_payout_comes_back(1, by_reversal=True)  # the reversal fails
-        made._deliver_the_rest()
-        made.the_books_are_sound()
-    finally:
-        made.patch.undo()
-        made.engine.dispose()
-
-
-@pytest.mark.xfail(reason="paid is below nothing until the payment's own event comes", strict=True)
-def test_a_reversal_that_is_heard_of_before_its_payment_leaves_the_books_sound(
-    machine: Callable[[], PaymentMachine],
-) -> None:
-    made = machine()
-    try:
-        made.stripe.may_reverse = lambda _: True
-        made.begin([(0, 1_000, True)])
-        made.a_payout_is_paid(0)
-        made.a_paid_payout_comes_back(0, by_reversal=True)
-        made.a_payout_is_paid(0)  # the reversal
-        made._deliver([len(made.stripe.events) - 1])
-        made.the_books_are_sound()
-    finally:
-        made.patch.undo()
-        made.engine.dispose()
 
 
 @pytest.mark.long

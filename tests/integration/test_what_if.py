@@ -1,6 +1,5 @@
-"""A preview says what a replay would change, does none of it, and guesses nothing that Stripe would decide."""
+"""A preview says what a replay would change, does none of it, and guesses no answer of Stripe's."""
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,14 +10,12 @@ from payouts.desk import SendingRules
 from payouts.machine import decide
 from payouts.readiness import GateRules
 from payouts.replay import Selection
-from payouts.replayer import Replayer
-from payouts.replaying import ask
 from payouts.states import EventStatus
 from payouts.storage.replay_rows import newest_id
 from payouts.what_if import Change, WhatIf
 from tests.support.lives import event_body, payout_object
 from tests.support.replays import Replays
-from tests.support.story import ANNA, Story
+from tests.support.story import Story
 from tests.support.world import World, world_on
 
 
@@ -65,7 +62,9 @@ def moves(change: Change) -> list[tuple[str, str | None, str]]:
 
 
 def test_a_preview_shows_what_the_mended_code_would_do_and_does_nothing(world: World) -> None:
-    bury(world, body("b1", "created", "pending"), body("b1", "paid", "paid", 1), body("b2", "failed", "failed"))
+    bury(
+        world, body("b1", "created", "pending"), body("b1", "paid", "paid", 1), body("b2", "failed", "failed")
+    )
     before = world.snapshot()
 
     found = preview(world, status=EventStatus.DEAD)

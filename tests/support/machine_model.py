@@ -2,7 +2,6 @@
 moment at which the caller dies."""
 
 import json
-from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
 
@@ -38,11 +37,8 @@ class LivingStripe(SmallStripe):
         """`before` or `after`: where in the next call the caller dies."""
         self.looks_lost = 0
         """So many look-ups get no answer."""
-        self.reversals_fail = False
-        """Whether a reversal can fail after it was paid. The books do not yet follow one that does so once a
-        person has acted on the money that it brought."""
-        self.may_reverse: Callable[[str], bool] = lambda _: True
-        """Which paid payouts a reversal can take back."""
+        self.taken_back: set[str] = set()
+        """Payouts whose reversal was paid, whatever became of that later."""
         self._since_ms: dict[str, int] = {}
         self._calling: FrozenCall | None = None
 
@@ -61,7 +57,8 @@ class LivingStripe(SmallStripe):
         return answer
 
     def balance_minor(self, account: str) -> int:
-        """What lies in the balance of a connected account. Never less than nothing: Stripe sees to it."""
+        """What lies in the balance of a connected account. Nothing is sent that is not there, so it is less
+        than nothing only where a reversal failed whose money had moved on."""
         came = sum(
             transfer["amount"] - transfer["amount_reversed"]
             for transfer in self.transfers.values()
@@ -88,17 +85,17 @@ class LivingStripe(SmallStripe):
             self._reverse(payout)
             return
         payout["status"] = to
+        if to == "paid" and payout["amount"] < 0:
+            self.taken_back.add(payout["original_payout"])
         if to == "failed":
             payout["failure_code"] = "could_not_process"
         self._tell(f"payout.{'updated' if to == 'in_transit' else to}", payout, payout["account"])
 
     def _roads(self, payout: dict[str, Any]) -> tuple[str, ...]:
         if payout["status"] == "paid" and payout["amount"] < 0:
-            return ("failed",) if self._undoable(payout) else ()
+            return ("failed",)
         if payout["status"] == "paid" and payout.get("reversed_by"):
             return ()
-        if payout["status"] == "paid" and not self.may_reverse(payout["id"]):
-            return ("failed",)
         return NEXT.get(payout["status"], ())
 
     def find_payout(self, account: str, leg_id: int, since_s: int, until_s: int) -> bytes | None:
@@ -169,10 +166,6 @@ class LivingStripe(SmallStripe):
         self.payouts[back_id] = back
         self._tell("payout.updated", payout, payout["account"])
         self._tell("payout.created", back, back["account"])
-
-    def _undoable(self, back: dict[str, Any]) -> bool:
-        """Whether a paid reversal may still fail: not once the money it brought has moved on."""
-        return self.reversals_fail and self.balance_minor(back["account"]) >= -int(back["amount"])
 
     def _tell(self, kind: str, seen: dict[str, Any], account: str | None) -> None:
         key = self._calling.idempotency_key if self._calling else None

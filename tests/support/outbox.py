@@ -58,12 +58,12 @@ class Office:
         """Write a notice about each of these payouts, as workers do; their ids."""
         columns = (
             *("id", "account", "name", "payout_id", "dedupe_key"),
-            *("body", "status", "due_at_ms", "attempts", "created_at_ms"),
+            *("body", "status", "due_at_ms", "created_at_ms"),
         )
         ids = [self.make_id() for _ in payout_ids]
         now = self.clock()
         rows = [
-            (row_id, "acct_1", name, payout_id, f"{row_id}:x", '{"a": 1}', "pending", now, 0, now)
+            (row_id, "acct_1", name, payout_id, f"{row_id}:x", '{"a": 1}', "pending", now, now)
             for row_id, payout_id in zip(ids, payout_ids, strict=True)
         ]
         with self.engine.begin() as connection:

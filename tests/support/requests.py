@@ -68,7 +68,6 @@ def a_partner(**changes: Any) -> Partner:
         "schedule": "none",
         "schedule_day": None,
         "schedule_minimum_minor": None,
-        "sending_request_id": None,
         "refreshed_at_ms": LONG_AGO_MS,
         "created_at_ms": LONG_AGO_MS,
         "updated_at_ms": LONG_AGO_MS,

@@ -148,3 +148,28 @@ def test_many_threads_have_each_id_worked_once_and_never_two_batches_at_once() -
     assert sorted(inbox_id for batch in work.batches for inbox_id in batch) == expected
     assert sorted(done) == expected
     assert max(len(batch) for batch in work.batches) <= 7
+
+
+def test_what_is_ready_waits_for_a_caller_who_is_about_to_come() -> None:
+    work, coming = Work(), [1]
+    combiner = Combiner(work, 100, len, coming=lambda: coming[0], patience_s=10)
+    threads, raised = start(lambda: combiner.run([1]))
+    wait_until("the first one waits", waiting(combiner, 1))
+
+    coming[0] = 0
+    more, also_raised = start(lambda: combiner.run([2]))
+
+    for thread in [*threads, *more]:
+        thread.join(5)
+    assert not any(thread.is_alive() for thread in [*threads, *more])
+    assert sorted(work.batches[0]) == [1, 2]
+    assert raised == also_raised == {}
+
+
+def test_a_caller_who_does_not_come_is_not_waited_for_any_longer() -> None:
+    work = Work()
+    combiner = Combiner(work, 100, len, coming=lambda: 1, patience_s=0.02)
+
+    assert combiner.run([1]) == 1
+
+    assert work.batches == [[1]]

@@ -26,9 +26,10 @@ def test_a_payout_takes_its_request_along(now: R, old: P | None, new: P, then: R
     assert follow(now, old, new, 100) == then
 
 
-@pytest.mark.parametrize("now", [R.SENDING, R.UNCLEAR, R.SENT, R.PAID])
-def test_a_reversal_takes_its_request_to_returned_even_before_the_payment_is_known(now: R) -> None:
-    assert follow(now, P.PENDING, P.PAID, -100) == R.RETURNED
+@pytest.mark.parametrize("now", [now for now in R if now != R.PAID])
+def test_a_reversal_takes_its_request_from_paid_to_returned_and_from_nowhere_else(now: R) -> None:
+    assert follow(R.PAID, P.PENDING, P.PAID, -100) == R.RETURNED
+    assert follow(now, P.PENDING, P.PAID, -100) is None
     assert follow(R.RETURNED, P.PENDING, P.PAID, 100) is None
 
 

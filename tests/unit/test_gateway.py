@@ -11,6 +11,7 @@ import pytest
 import stripe
 
 from payouts import sdk_gateway as gateway_module
+from payouts.clock import now_ms
 from payouts.errors import GatewayError
 from payouts.gateway import API_VERSION, NoGateway
 from payouts.sdk_gateway import READ_TRIES, SdkGateway, gateway_error
@@ -228,6 +229,32 @@ def test_without_a_key_whatever_needs_stripe_waits_for_it() -> None:
 
 def test_a_gateway_does_not_show_its_key() -> None:
     assert KEY not in repr(SdkGateway(KEY)) + str(SdkGateway(KEY))
+
+
+def test_endpoints_come_with_the_time_that_it_is_at_stripe(fake: Stripe) -> None:
+    made = {"id": "we_1", "object": "webhook_endpoint", "url": "https://x", "status": "enabled"}
+    page = {"object": "list", "has_more": False, "data": [{**made, "enabled_events": ["*"]}]}
+    fake.body = json.dumps(page).encode()
+    before_ms = now_ms()
+    seen = SdkGateway(KEY, fake.url).webhook_endpoints()
+    assert [each.id for each in seen.endpoints] == ["we_1"]
+    assert before_ms <= seen.asked_at_ms <= seen.answered_at_ms <= now_ms()
+    assert seen.stripe_now_ms is not None
+    assert seen.asked_at_ms - 1_000 < seen.stripe_now_ms <= seen.answered_at_ms
+    assert fake.asked[0][1] == "/v1/webhook_endpoints?limit=100"
+
+
+def test_a_list_of_endpoints_that_does_not_end_is_not_followed_for_ever(fake: Stripe) -> None:
+    made = {"id": "we_1", "object": "webhook_endpoint", "url": "https://x", "status": "enabled"}
+    page = {"object": "list", "has_more": True, "data": [{**made, "enabled_events": ["*"]}]}
+    fake.body = json.dumps(page).encode()
+    with pytest.raises(GatewayError, match="more than"):
+        SdkGateway(KEY, fake.url).webhook_endpoints()
+
+
+def test_without_a_key_endpoints_cannot_be_asked_for() -> None:
+    with pytest.raises(GatewayError, match="STRIPE_API_KEY"):
+        NoGateway().webhook_endpoints()
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,10 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 MAY_USE: dict[str, set[str]] = {
     "payouts": set(),
-    "webhooks": {"payouts", "workers.messages"},
+    "serving": set(),
+    "webhooks": {"payouts", "serving", "workers.messages"},
     "workers": {"payouts"},
-    "api": {"payouts", "workers.messages"},
+    "api": {"payouts", "serving", "workers.messages"},
     "console": {"payouts", "workers.messages"},
     "sandbox": set(),
 }
@@ -68,6 +69,9 @@ def test_every_room_has_modules_to_look_at() -> None:
         ("console", "import webhooks", "console", 1),
         ("api", "from workers.messages import Messages\nimport payouts.money", "api", 0),
         ("api", "from webhooks.server import serve\nfrom workers.actors import Actors", "api", 2),
+        ("api", "from serving.server import serve", "api", 0),
+        ("payouts", "from serving.server import serve", "payouts", 1),
+        ("serving", "from payouts.settings import Settings", "serving", 1),
         ("sandbox", "from payouts.money import x\nimport workers", "sandbox", 2),
         ("workers", "from console.main import main\nimport payouts.money", "workers", 1),
     ],

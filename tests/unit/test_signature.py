@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from payouts.bootstrap import open_gateway
 from payouts.clock import now_ms
 from payouts.errors import SettingsError
+from payouts.fingerprint import fingerprint
 from payouts.ids import IdMaker
 from payouts.settings import Settings
 from webhooks.app import build_app
@@ -22,7 +23,6 @@ from webhooks.signature import (
     TOLERANCE_S,
     BadSignatureError,
     SigningSecret,
-    fingerprint,
     signing_secrets,
     verify,
 )

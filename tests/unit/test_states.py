@@ -5,14 +5,18 @@ from pathlib import Path
 
 import pytest
 
+from payouts.claims import PLACES
+from payouts.ledger import LedgerKind
 from payouts.states import (
     CONFIRMED_TRANSITIONS,
     DOMAIN_EVENT,
     OPEN_EVENT_STATUSES,
     RANK,
+    REQUEST_TRANSITIONS,
     TRANSITIONS,
     EventStatus,
     PayoutStatus,
+    RequestStatus,
 )
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "state-machine.md").read_text()
@@ -77,8 +81,21 @@ def test_the_table_of_ranks_is_that_of_the_code() -> None:
     assert listed == {None if state is None else str(state): rank for state, rank in RANK.items()}
 
 
+def test_every_move_of_a_request_is_drawn_and_no_other() -> None:
+    drawn = set(diagrams()[1])
+    moves = {(old, new) for old, news in REQUEST_TRANSITIONS.items() for new in news}
+    ends = {(str(status), START_OR_END) for status in RequestStatus if status not in REQUEST_TRANSITIONS}
+    assert drawn == in_code(moves) | ends
+
+
+def test_the_table_of_requests_names_each_once_with_where_its_claim_stands() -> None:
+    words = {"in transit": LedgerKind.IN_TRANSIT, "paid": LedgerKind.PAID, "returned": LedgerKind.RETURNED}
+    listed = {row[0]: words.get(row[2]) for row in table("| state of a request |")}
+    assert listed == {str(status): PLACES.get(status) for status in RequestStatus}
+
+
 def test_the_diagram_of_events_names_every_status_and_ends_those_that_are_not_open() -> None:
-    arrows = diagrams()[1]
+    arrows = diagrams()[2]
     names = {name for arrow in arrows for name in arrow} - {START_OR_END}
     assert names == set(EventStatus)
     final = {old for old, new in arrows if new == START_OR_END}
@@ -87,7 +104,7 @@ def test_the_diagram_of_events_names_every_status_and_ends_those_that_are_not_op
 
 
 def test_no_event_leaves_a_final_status_and_every_open_one_can_reach_each() -> None:
-    arrows = diagrams()[1]
+    arrows = diagrams()[2]
     final = {old for old, new in arrows if new == START_OR_END}
     assert not [(old, new) for old, new in arrows if old in final and new != START_OR_END]
     for status in OPEN_EVENT_STATUSES:

@@ -1,0 +1,100 @@
+"""What Stripe tells of an account changes its partner: Stripe is asked how it is now, and believed."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from payouts.event import read_envelope
+from payouts.ids import IdMaker
+from payouts.lookup import Resolver
+from payouts.storage import inbox
+from payouts.storage.inbox import NewEvent
+from tests.support.lives import event_body
+from tests.support.story import Story
+from tests.unit.test_stripe_account import account, bank
+
+
+class Told(Story):
+    """A partner whose account at Stripe changes, and what is asked about it."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.make_id = IdMaker(self.clock)  # ids tell the time: of the test's clock
+        self.at_stripe: dict[str, Any] = account(bank(1))
+        self.asked: list[str] = []
+        self.resolver = Resolver(self.applier, self)  # type: ignore[arg-type]  # only accounts are asked for
+
+    def account(self, account_id: str) -> bytes:
+        self.asked.append(account_id)
+        return json.dumps(self.at_stripe).encode()
+
+    def hear(self, *types: str, of: str = "acct_1") -> list[str]:
+        """Events come together, and are applied; the reasons of what came of each."""
+        self.clock.pass_(seconds=1)
+        about = {"id": of, "object": "account"}
+        bodies = [event_body(f"evt_{self.make_id()}", kind, about, account=of) for kind in types]
+        new = [
+            NewEvent(self.make_id(), read_envelope(body), inbox.WEBHOOK, None, self.clock(), payload=body)
+            for body in bodies
+        ]
+        with self.engine.begin() as connection:
+            ids = inbox.add_events(connection, new, self.make_id)
+        self.clock.pass_(seconds=1)
+        for inbox_id in self.applier.apply(ids).lookups:
+            self.resolver.resolve(inbox_id)
+        return [self.value("SELECT reason FROM inbox WHERE id = :id", id=row_id) for row_id in ids]
+
+    def of_partner(self, column: str) -> Any:
+        return self.value(f"SELECT {column} FROM partners WHERE id = :id", id=self.nord.id)
+
+
+@pytest.fixture
+def told(database_url: str) -> Iterator[Told]:
+    made = Told(database_url)
+    yield made
+    made.engine.dispose()
+
+
+@pytest.mark.parametrize(
+    ("kind", "change", "state"),
+    [
+        ("account.updated", {"payouts_enabled": False}, "restricted"),
+        ("capability.updated", {"capabilities": {"transfers": "inactive"}}, "restricted"),
+        ("account.external_account.deleted", {"external_accounts": {"data": []}}, "restricted"),
+    ],
+)
+def test_a_partner_that_can_no_longer_be_paid_is_so_here_and_back_once_it_can(
+    told: Told, kind: str, change: dict[str, Any], state: str
+) -> None:
+    told.at_stripe |= change
+    told.hear(kind)
+    assert told.of_partner("state") == state
+    assert told.of_partner("state_reason")
+
+    told.at_stripe = account(bank(1))
+    told.hear(kind)
+    assert (told.of_partner("state"), told.of_partner("state_reason")) == ("ready", None)
+
+
+def test_a_new_bank_account_is_noticed_told_and_cools_off(told: Told) -> None:
+    told.at_stripe = account(bank(2))
+
+    told.hear("account.external_account.updated")
+
+    assert told.of_partner("bank_account") == "ba_2"
+    assert told.of_partner("bank_since_ms") == told.clock()
+    assert told.value("SELECT COUNT(*) FROM outbox WHERE name = 'alert.bank_account_new'") == 1
+
+
+def test_events_that_came_together_ask_stripe_once(told: Told) -> None:
+    told.hear("account.updated", "capability.updated", "account.external_account.created")
+
+    assert told.asked == ["acct_1"]
+    assert told.value("SELECT COUNT(*) FROM inbox WHERE processed_at_ms IS NULL") == 0
+
+
+def test_an_account_that_belongs_to_no_partner_is_ignored_and_says_so(told: Told) -> None:
+    assert told.hear("account.updated", of="acct_9") == ["no partner has this account"]
+    assert told.asked == []
