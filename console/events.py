@@ -30,7 +30,7 @@ def list_events(
     data: DataOption = None,
 ) -> None:
     """List events, newest first."""
-    from payouts.storage.queries import events
+    from payouts.storage.event_queries import events
 
     equal = {"status": status, "type": type_, "account": account, "object_id": object_}
     show(data, events, make_filters(equal, since, until, after), limit, as_json, _COLUMNS, _cells)
@@ -45,7 +45,7 @@ def show_event(
     data: DataOption = None,
 ) -> None:
     """Show one event: its deliveries, failed attempts, and what it changed."""
-    from payouts.storage.queries import event
+    from payouts.storage.event_queries import event
 
     with reading_from(data) as connection:
         found = event(connection, key)
@@ -68,9 +68,12 @@ def _print(found: dict[str, Any], payload: bool, traceback: bool) -> None:
         *(("API version", found["api_version"]), ("deliveries", found["deliveries"])),
     ]
     print_table(table(("", ""), facts))
-    again = [(short_time(d["received_at_ms"]), d["source"], d["secret"]) for d in found["deliveries_again"]]
+    again = [
+        (short_time(d["received_at_ms"]), d["kind"], d["source"], d["secret"])
+        for d in found["deliveries_again"]
+    ]
     if again:
-        print_table(table(("delivered again", "source", "signed with"), again))
+        print_table(table(("delivered again", "as", "source", "signed with"), again))
     moves = [(m["stripe_id"], m["from_status"], m["to_status"], m["reason"]) for m in found["transitions"]]
     if moves:
         print_table(table(("changed", "from", "to", "reason"), moves))
@@ -80,6 +83,23 @@ def _print(found: dict[str, Any], payload: bool, traceback: bool) -> None:
     ]
     if attempts:
         print_table(table(("attempt", "failed at", "worker", "version", "error"), attempts))
+    replayed = [
+        (
+            f"rep_{r['replay_id']}",
+            r["requested_by"],
+            r["reason"],
+            r["status_before"],
+            r["outcome"],
+            r["detail"],
+        )
+        for r in found["replays"]
+    ]
+    if replayed:
+        print_table(table(("replay", "by", "why", "before", "outcome", "because"), replayed))
+    if found["dismissed"]:
+        ignored = found["dismissed"]
+        cells = (short_time(ignored["dismissed_at_ms"]), ignored["dismissed_by"], ignored["reason"])
+        print_table(table(("ignored at", "by", "why"), [cells]))
     if traceback:
         for attempt in found["failed_attempts"]:
             screen.print(attempt["traceback"], markup=False)

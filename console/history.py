@@ -184,8 +184,8 @@ def _cut(text: str) -> str:
 
 
 def stripe_status(row: Row) -> str | None:
-    """The state of Stripe's payout, with the status of Stripe's that this code does not know."""
+    """The state of Stripe's payout, and a status it was seen in that this code does not know."""
     if row["unknown_status"]:
-        return f"{row['status'] or 'none yet'} (Stripe says {row['unknown_status']!r}, unknown here)"
+        return f"{row['status'] or 'none yet'} (Stripe said {row['unknown_status']!r}, unknown here)"
     status: str | None = row["status"]
     return status

@@ -12,6 +12,7 @@ from console import (
     brakes,
     crediting,
     database,
+    dead,
     deliver,
     demo,
     doctor,
@@ -23,6 +24,7 @@ from console import (
     payout_commands,
     people,
     reconcile,
+    replays,
     request_commands,
     schedules,
     up,
@@ -44,6 +46,8 @@ app = typer.Typer(
 )
 app.command("up")(up.up)
 app.add_typer(events.app, name="event")
+app.add_typer(dead.app, name="dead")
+app.add_typer(replays.app, name="replay")
 app.add_typer(notices.app, name="notice")
 app.add_typer(payout_commands.app, name="payout")
 payout_commands.app.add_typer(request_commands.app)

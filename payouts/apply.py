@@ -5,6 +5,7 @@ fails in the middle of a batch is recorded as failed and the rest goes on; a bat
 refuses is cut in half until the one event that it refuses stands alone.
 """
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -15,7 +16,9 @@ from payouts.batch import Batch, BatchResult, Rules
 from payouts.crash import crash_point
 from payouts.storage import inbox
 from payouts.storage.engine import is_contention, is_lock_wait, is_unavailable
+from payouts.storage.inbox import WorkItem
 
+Record = Callable[[Connection, BatchResult], None]
 CONTENTION_TRIES = 6
 LOCKED_PAUSE_MS = 2_000
 
@@ -26,6 +29,12 @@ class Applier:
 
     engine: Engine
     rules: Rules
+    replay: Record | None = None
+    """Set: events are run whatever their status, and this notes the outcomes in the same transaction."""
+
+    def replaying(self, record: Record) -> "Applier":
+        """The same, for events that are run once more on purpose."""
+        return dataclasses.replace(self, replay=record)
 
     def apply(self, ids: Sequence[int]) -> BatchResult:
         """Apply the open and due events among `ids`. Raises what a lost database raises."""
@@ -43,14 +52,27 @@ class Applier:
             with attempt:
                 with self.engine.begin() as connection:
                     result = work(connection)
+                    if self.replay:
+                        self.replay(connection, result)
                     crash_point("apply.before_commit")
                 crash_point("apply.after_commit")
                 return result
         raise AssertionError("unreachable: the retry returns or raises")
 
+    def lock(self, connection: Connection, ids: Sequence[int]) -> list[WorkItem]:
+        """Those of these events that may be run now, locked."""
+        if self.replay:
+            return inbox.lock_any(connection, ids)
+        return inbox.lock_open(connection, ids, self.rules.clock())
+
+    def lock_one(self, connection: Connection, inbox_id: int) -> WorkItem | None:
+        """The event, whenever it is due, locked; None where it may not be run, or does not exist."""
+        if self.replay:
+            return next(iter(inbox.lock_any(connection, [inbox_id])), None)
+        return inbox.lock_one(connection, inbox_id)
+
     def _run(self, connection: Connection, ids: Sequence[int]) -> BatchResult:
-        items = inbox.lock_open(connection, ids, self.rules.clock())
-        return Batch(self.rules, connection).run(items)
+        return Batch(self.rules, connection).run(self.lock(connection, ids))
 
     def _cut(self, ids: Sequence[int], error: Exception) -> BatchResult:
         if len(ids) == 1 and is_lock_wait(error):
@@ -64,7 +86,7 @@ class Applier:
         return result
 
     def _fail(self, connection: Connection, inbox_id: int, error: Exception) -> BatchResult:
-        item = inbox.lock_one(connection, inbox_id)
+        item = self.lock_one(connection, inbox_id)
         return Batch(self.rules, connection).fail_one(item, error) if item else BatchResult()
 
 

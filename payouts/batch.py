@@ -19,9 +19,10 @@ from payouts.leg import Leg
 from payouts.linking import link_reversals, lock_with_counterparts
 from payouts.machine import Alert, Applied, Decision, Deferred, Ignored, decide
 from payouts.sightings import Cause, Sightings, moves_of
-from payouts.states import EventStatus, LegKind
+from payouts.states import SETTLED_EVENT_STATUSES, EventStatus, LegKind
 from payouts.storage import inbox
 from payouts.storage.columns import PLATFORM
+from payouts.storage.failure_rows import Failure, forget_failures, record_failures
 from payouts.storage.inbox import WorkItem
 from payouts.storage.partner_rows import registered_accounts
 from payouts.storage.payout_rows import lock_payouts
@@ -61,6 +62,8 @@ class BatchResult:
     """(inbox id, delay in ms) of failed events to try again."""
     lookups: list[int] = field(default_factory=list)
     """Inbox ids of events that need an answer of Stripe's."""
+    asked_again: list[int] = field(default_factory=list)
+    """The same, of events that were through and are replayed: their rows stay as they are meanwhile."""
     requests: list[int] = field(default_factory=list)
     """Ids of requests that a worker may go on with."""
     notices: int = 0
@@ -71,6 +74,7 @@ class BatchResult:
         self.outcomes += other.outcomes
         self.retries += other.retries
         self.lookups += other.lookups
+        self.asked_again += other.asked_again
         self.requests += other.requests
         self.notices += other.notices
 
@@ -92,8 +96,10 @@ class _Work:
     """What a batch decided so far about its events and has yet to write."""
 
     final: list[tuple[int, EventStatus, str | None]] = field(default_factory=list)
-    failures: list[inbox.Failure] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
     deferrals: list[tuple[int, str]] = field(default_factory=list)
+    healed: list[int] = field(default_factory=list)
+    """Events that had failed before, and do not any longer."""
     result: BatchResult = field(default_factory=BatchResult)
 
     def fork(self) -> "_Work":
@@ -251,8 +257,8 @@ class Batch:
     def _write(self, deferred_ms: int = LOOKUP_WAIT_MS) -> None:
         work = self.work
         self.books.write()
-        for failure in work.failures:
-            inbox.record_failure(self.connection, failure, self.rules.make_id())
+        record_failures(self.connection, work.failures, self.rules.make_id)
+        forget_failures(self.connection, work.healed)
         for inbox_id, reason in work.deferrals:
             inbox.defer(self.connection, inbox_id, reason, self.now_ms + deferred_ms)
         inbox.finish(self.connection, work.final, self.now_ms)
@@ -326,13 +332,20 @@ class Batch:
             self._fail(item, DeadEventError(decision.reason))
 
     def _finish(self, item: WorkItem, status: EventStatus, reason: str, detail: str = "") -> None:
-        self.work.final.append((item.id, status, reason))
+        # Of an event that is replayed although it was through: what is right already stays as it was noted.
+        if status == EventStatus.APPLIED or item.status not in SETTLED_EVENT_STATUSES:
+            self.work.final.append((item.id, status, reason))
+            self._healed(item)
         self._note(item, status, detail or reason)
 
     def _defer(self, item: WorkItem, decision: Deferred) -> None:
-        self.work.deferrals.append((item.id, decision.reason))
+        settled = item.status in SETTLED_EVENT_STATUSES
+        if not settled:
+            self.work.deferrals.append((item.id, decision.reason))
+            self._healed(item)
         if decision.ask_stripe:
-            self.work.result.lookups.append(item.id)
+            asked = self.work.result.asked_again if settled else self.work.result.lookups
+            asked.append(item.id)
         self._note(item, EventStatus.DEFERRED, decision.reason)
 
     def _fail(self, item: WorkItem, error: BaseException) -> None:
@@ -344,11 +357,18 @@ class Batch:
         heals = not hopeless and attempt < self.rules.max_attempts
         delay_ms = retry_delay_ms(attempt) if heals else None
         due_at_ms = None if delay_ms is None else self.now_ms + delay_ms
-        self.work.failures.append(inbox.Failure(item, error, self.rules.worker, self.now_ms, due_at_ms))
+        if item.status in SETTLED_EVENT_STATUSES:  # it took effect once: only its replay failed
+            self._note(item, EventStatus.DEAD, f"{type(error).__name__}: {error}"[:300])
+            return
+        self.work.failures.append(Failure(item, error, self.rules.worker, self.now_ms, due_at_ms))
         if delay_ms is not None:
             self.work.result.retries.append((item.id, delay_ms))
         status = EventStatus.RETRYING if heals else EventStatus.DEAD
         self._note(item, status, f"{type(error).__name__}: {error}"[:300])
+
+    def _healed(self, item: WorkItem) -> None:
+        if item.attempts:
+            self.work.healed.append(item.id)
 
     def _note(self, item: WorkItem, status: EventStatus, detail: str) -> None:
         self.work.result.outcomes.append(Outcome(item.id, item.event_id, item.type, status, detail))

@@ -16,11 +16,14 @@ from payouts.channels.log import LogChannel
 from payouts.clock import Clock, now_ms
 from payouts.desk import SendingRules
 from payouts.errors import SettingsError
+from payouts.failure_watch import FailureWatch
 from payouts.gateway import NoGateway, StripeGateway
 from payouts.ids import IdMaker
+from payouts.lookup import Resolver
 from payouts.notices import Channel, Route
 from payouts.readiness import HOUR_MS, GateRules
 from payouts.reconciling import Reconciler
+from payouts.replayer import Replayer
 from payouts.rounds import Rounds
 from payouts.sdk_gateway import Kind, Pace, SdkGateway, at_once
 from payouts.sending import Sender
@@ -29,6 +32,7 @@ from payouts.storage.engine import build_engine
 from payouts.storage.presence import Presence
 from payouts.storage.token_bucket import TokenBucket
 from payouts.telling import Teller, TellingRules
+from payouts.what_if import WhatIf
 
 RECEIVER_POOL_SIZE = 3
 
@@ -101,13 +105,38 @@ def open_worker(settings: Settings, client: redis.Redis, clock: Clock = now_ms) 
     make_id = IdMaker(clock)
     gateway = open_gateway(settings, shared_pace(settings, client))
     applier = Applier(engine, Rules(make_id, clock, worker, settings.event_max_attempts))
-    rules = SendingRules(
+    sender = Sender(engine, gateway, sending_rules(settings, make_id, clock, worker))
+    return WorkerParts(engine, applier, sender, gateway)
+
+
+def sending_rules(settings: Settings, make_id: IdMaker, clock: Clock, worker: str) -> SendingRules:
+    """What payouts are sent by."""
+    return SendingRules(
         *(make_id, clock, worker, gate_rules(settings)),
         shadow=settings.shadow_mode,
         lease_ms=int(settings.send_lease_s * 1000),
         doubt_ms=int(settings.doubt_minutes * 60_000),
     )
-    return WorkerParts(engine, applier, Sender(engine, gateway, rules), gateway)
+
+
+def open_replayer(settings: Settings, parts: WorkerParts, clock: Clock = now_ms) -> Replayer:
+    """What takes replays further."""
+    resolver = Resolver(parts.applier, parts.gateway)
+    rules = parts.applier.rules
+    return Replayer(parts.engine, resolver, rules.make_id, clock, settings.replay_confirm_above)
+
+
+def open_what_if(settings: Settings, engine: Engine, clock: Clock = now_ms) -> WhatIf:
+    """What finds out what a replay would change."""
+    make_id = IdMaker(clock)
+    rules = Rules(make_id, clock, "what-if", settings.event_max_attempts)
+    return WhatIf(engine, rules, sending_rules(settings, make_id, clock, "what-if"))
+
+
+def open_failure_watch(settings: Settings, engine: Engine, clock: Clock = now_ms) -> FailureWatch:
+    """What alerts of failures."""
+    ages_ms = (round(settings.dead_alert_age_s * 1000), round(settings.blocked_alert_age_s * 1000))
+    return FailureWatch(engine, IdMaker(clock), clock, *ages_ms)
 
 
 def open_reconciler(

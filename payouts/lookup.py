@@ -12,7 +12,6 @@ from payouts.event import THIN, PayoutObject, read_payout, read_related
 from payouts.gateway import StripeGateway
 from payouts.ids import time_of
 from payouts.refreshing import Refresher
-from payouts.storage import inbox
 from payouts.storage.columns import PLATFORM
 from payouts.storage.engine import is_unavailable
 from payouts.storage.inbox import WorkItem
@@ -40,7 +39,7 @@ class Resolver:
     def resolve(self, inbox_id: int) -> BatchResult:
         """Ask Stripe about one event and settle it by the answer. Nothing happens if it is finished."""
         with self.applier.engine.begin() as connection:
-            item = inbox.lock_one(connection, inbox_id)
+            item = self.applier.lock_one(connection, inbox_id)
         if item is None:
             return BatchResult()
         try:
@@ -83,7 +82,7 @@ class Resolver:
     def _with_item(self, inbox_id: int, settle: _Settle) -> BatchResult:
         def work(connection: Connection) -> BatchResult:
             # Locked and checked again: it may have been settled while Stripe was asked.
-            held = inbox.lock_one(connection, inbox_id)
+            held = self.applier.lock_one(connection, inbox_id)
             return settle(Batch(self.applier.rules, connection), held) if held else BatchResult()
 
         return self.applier.in_one_transaction(work)

@@ -145,7 +145,8 @@ def _move(current: Payout | None, to: PayoutStatus, seen: PayoutObject, reason: 
         known.pop("created_s", None)
     if current and current.reconciliation_status == _RECONCILED:
         known.pop("reconciliation_status", None)
-    changes = {**known, "status": to, "unknown_status": None}
+    # An unknown status that was seen stays noted: in whatever order events come, all ends the same.
+    changes = {**known, "status": to}
     return Applied(
         changes, Transition(current.status if current else None, to, reason), _unknown_values(seen)
     )

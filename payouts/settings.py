@@ -73,6 +73,13 @@ class Settings(BaseSettings):
     apply_batch_max: int = Field(default=500, ge=1, le=2000)
     event_max_attempts: int = Field(default=15, ge=1)
 
+    replay_confirm_above: int = Field(default=1_000, ge=0)
+    """A replay of more events than this begins when a second person has confirmed it."""
+    dead_alert_age_s: float = Field(default=3_600.0, gt=0)
+    """After so long without a decision dead events are an alert, once a day."""
+    blocked_alert_age_s: float = Field(default=3_600.0, gt=0)
+    """The same for events that wait for something outside themselves."""
+
     notice_folder: str = ""
     """Where notices are written, a file each. Empty: they go to the log alone."""
     notice_max_attempts: int = Field(default=15, ge=1, le=1000)

@@ -63,14 +63,20 @@ class EventStatus(StrEnum):
     RETRYING = "retrying"
     """An attempt failed; due again at `due_at_ms`. Left by the next attempt."""
     DEFERRED = "deferred"
-    """Waits for something outside itself (an answer of Stripe's, a setting). Not counted as an attempt."""
+    """Blocked: waits for something outside itself (an answer of Stripe's, a setting). Never counted as an
+    attempt, so it never dies of waiting."""
     APPLIED = "applied"
     """It changed a payout. Final."""
     IGNORED = "ignored"
     """Nothing to do, for the reason on the row. Final."""
     DEAD = "dead"
     """Attempts used up, or an error that cannot heal. Stays until an operator decides."""
+    DISMISSED = "dismissed"
+    """Dead, and an operator decided to leave it at that, with a reason. Left where that is taken back."""
 
+
+SETTLED_EVENT_STATUSES = (EventStatus.APPLIED, EventStatus.IGNORED)
+"""Through. What a replay of such an event finds to be right stays as it was recorded."""
 
 OPEN_EVENT_STATUSES = (EventStatus.RECEIVED, EventStatus.RETRYING, EventStatus.DEFERRED)
 """Accepted and not finished: what the sweeper watches over."""

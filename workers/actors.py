@@ -63,11 +63,11 @@ class Actors:
         dramatiq.actor(actor_name=SEND, queue_name=PAYOUTS_QUEUE, **options)(self._sender.send)
 
     def _apply(self, bundles: Sequence[Sequence[int]]) -> list[None]:
-        self._send_on(self._applier.apply([inbox_id for ids in bundles for inbox_id in ids]))
+        self.send_on(self._applier.apply([inbox_id for ids in bundles for inbox_id in ids]))
         return [None] * len(bundles)
 
     def _apply_alone(self, inbox_id: int) -> None:
-        self._send_on(self._applier.apply([inbox_id]))
+        self.send_on(self._applier.apply([inbox_id]))
 
     def _resolve(self, inbox_id: int) -> None:
         # All queues share the threads of a worker: slow answers of Stripe's may take only some of them.
@@ -75,7 +75,7 @@ class Actors:
             self._messages.resolve_later(inbox_id, LOOKUP_PAUSE_MS + random.randrange(LOOKUP_PAUSE_MS))
             return
         try:
-            self._send_on(self._resolver.resolve(inbox_id))
+            self.send_on(self._resolver.resolve(inbox_id))
         finally:
             self._lookups.release()
 
@@ -85,7 +85,8 @@ class Actors:
         except GatewayError as error:
             self._log.warning("partner.unverified", account=account, error=str(error), next="asked again")
 
-    def _send_on(self, result: BatchResult) -> None:
+    def send_on(self, result: BatchResult) -> None:
+        """Log what came of events, and send what follows from it."""
         self._report(result)
         try:
             for inbox_id in result.lookups:

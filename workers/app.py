@@ -9,9 +9,11 @@ from dramatiq.middleware import Retries
 from payouts.bootstrap import (
     open_channels,
     open_engine,
+    open_failure_watch,
     open_presence,
     open_reconciler,
     open_redis,
+    open_replayer,
     open_rounds,
     open_teller,
     open_worker,
@@ -34,10 +36,12 @@ from workers.check import LedgerChecking
 from workers.messages import Messages
 from workers.notify import NoticeSweeper, Notifier
 from workers.reconcile import STEP_EVERY_S, Reconciling, RoundStarter
+from workers.replay import Replaying, ReplaySweeper
 from workers.schedule import Job, run_jobs
 from workers.sweep import PartnerSweeper, RequestSweeper, Sweeper
 
 PRUNE_EVERY_S = 60.0
+WATCH_EVERY_S = 30.0
 STOP_WITHIN_MS = 20_000
 
 
@@ -57,6 +61,8 @@ def run_worker(settings: Settings) -> None:
 
     checking = LedgerChecking(parts.engine, parts.applier.rules.make_id, now_ms)
 
+    replaying = Replaying(open_replayer(settings, parts), messages, actors.send_on)
+
     def declare_maintenance(broker: WakingRedisBroker) -> None:
         reconciling.declare(broker)
         checking.declare(broker)
@@ -73,6 +79,7 @@ def run_worker(settings: Settings) -> None:
         pool(actors.declare_payouts, settings.sender_threads),
         pool(notifier.declare, len(channels) + 1),
         pool(declare_maintenance, 1),
+        pool(replaying.declare, 1),
     ]
     stop = StopSignal()
     for each in pools:
@@ -110,6 +117,8 @@ def run_scheduler(settings: Settings) -> None:
 
     starter = RoundStarter(open_rounds(settings, engine), messages)
 
+    replays = ReplaySweeper(engine, messages, now_ms)
+
     def drain() -> None:
         spill.drain(engine, make_id, messages.apply)
 
@@ -125,6 +134,8 @@ def run_scheduler(settings: Settings) -> None:
             Job("presence", PRESENCE_EVERY_S, lambda: presence.note("scheduler", process_name())),
             Job("sweep", settings.sweep_interval_s, sweeper.sweep),
             Job("drain", settings.sweep_interval_s, drain),
+            Job("replay", settings.sweep_interval_s, replays.sweep),
+            Job("watch failures", WATCH_EVERY_S, open_failure_watch(settings, engine).look),
             Job("send", settings.sweep_interval_s, wake.sweep),
             Job("partners", settings.sweep_interval_s, PartnerSweeper(engine, messages).sweep),
             Job("schedule", settings.sweep_interval_s, schedules.step),

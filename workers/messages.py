@@ -17,7 +17,8 @@ LOOKUPS_QUEUE = "lookups"
 PAYOUTS_QUEUE = "payouts"
 NOTIFY_QUEUE = "notify"
 MAINTENANCE_QUEUE = "maintenance"
-QUEUES = (EVENTS_QUEUE, LOOKUPS_QUEUE, PAYOUTS_QUEUE, NOTIFY_QUEUE, MAINTENANCE_QUEUE)
+REPLAYS_QUEUE = "replays"
+QUEUES = (EVENTS_QUEUE, LOOKUPS_QUEUE, PAYOUTS_QUEUE, NOTIFY_QUEUE, MAINTENANCE_QUEUE, REPLAYS_QUEUE)
 
 APPLY = "apply_events"
 APPLY_ALONE = "apply_event_alone"
@@ -27,6 +28,7 @@ REFRESH = "refresh_partner"
 DELIVER_NOTICES = "deliver_notices"
 RECONCILE = "reconcile_account"
 CHECK_LEDGER = "check_ledger"
+REPLAY = "go_on_with_replay"
 
 
 class Messages:
@@ -75,6 +77,10 @@ class Messages:
     def check_ledger(self) -> None:
         """Ask for the books to be checked."""
         self._send(MAINTENANCE_QUEUE, CHECK_LEDGER)
+
+    def replay(self, replay_id: int) -> None:
+        """Ask for a replay to be taken further."""
+        self._send(REPLAYS_QUEUE, REPLAY, replay_id)
 
     def waiting(self, queue: str) -> int:
         """How many messages of `queue` no worker has fetched yet."""

@@ -1,8 +1,8 @@
 """The inbox: one row an event, the truth about what was accepted and what came of it."""
 
-import traceback
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, bindparam, case, delete, select, update
@@ -10,10 +10,11 @@ from sqlalchemy import Connection, bindparam, case, delete, select, update
 from payouts.errors import StoreUnavailableError, ValuesChangedError
 from payouts.event import Envelope
 from payouts.ids import IdMaker
+from payouts.redelivery import AGAIN_WITHIN_MS
 from payouts.states import OPEN_EVENT_STATUSES, EventStatus
 from payouts.storage.bulk import insert_rows
-from payouts.storage.tables import inbox, inbox_attempts, inbox_deliveries
-from payouts.version import VERSION
+from payouts.storage.dismissal_rows import reopen_dead
+from payouts.storage.tables import inbox, inbox_deliveries
 
 WEBHOOK = "webhook"
 """How an event came in; catch-up from Stripe's own list will be another `source`."""
@@ -42,6 +43,9 @@ class WorkItem:
     kind: str
     attempts: int
     payload: bytes
+    status: EventStatus = EventStatus.RECEIVED
+    """Before this."""
+    object_id: str | None = None
 
 
 _COLUMNS = (
@@ -51,7 +55,7 @@ _COLUMNS = (
 
 
 def add_events(connection: Connection, events: Sequence[NewEvent], make_id: IdMaker) -> list[int]:
-    """Store `events` and return the inbox ids of those that were new.
+    """Store `events` and return the inbox ids of those that were new, and of dead ones that Stripe resent.
 
     An event that is there already gets a row in `inbox_deliveries` instead, unless this very delivery
     (the same `id`) was stored before: then it is a repeated write, not a repeated delivery.
@@ -65,7 +69,9 @@ def add_events(connection: Connection, events: Sequence[NewEvent], make_id: IdMa
             return new_ids + [event.id for event in waiting]
         stored = _stored_ids(connection, [event.envelope.event_id for event in waiting])
         new_ids += [e.id for e in waiting if stored.get(e.envelope.event_id) == e.id]
-        _note_deliveries(connection, [e for e in waiting if stored.get(e.envelope.event_id, e.id) != e.id])
+        again = [e for e in waiting if stored.get(e.envelope.event_id, e.id) != e.id]
+        _note_deliveries(connection, again)
+        new_ids += _reopened(connection, again)
         # Left out although its event is unknown: another process drew the same row id. Draw again.
         waiting = [
             msgspec.structs.replace(e, id=make_id()) for e in waiting if e.envelope.event_id not in stored
@@ -81,14 +87,21 @@ def lock_open(connection: Connection, ids: Iterable[int], now_ms: int) -> list[W
     A row that is locked already is left out: somebody is at it. Should that come to nothing, the sweeper
     sends it again.
     """
-    columns = [inbox.c[name] for name in WorkItem.__dataclass_fields__]
     rows = connection.execute(
-        select(*columns, inbox.c.status, inbox.c.due_at_ms, inbox.c.resends)
+        select(*_WORK, inbox.c.due_at_ms, inbox.c.resends)
         .where(inbox.c.id.in_(sorted(set(ids))))
         .order_by(inbox.c.id)
         .with_for_update(skip_locked=True)
     )
-    return [WorkItem(*row[:7]) for row in rows if _is_due(row[7], row[8], row[9], now_ms)]
+    return [_item(row) for row in rows if _is_due(row.status, row.due_at_ms, row.resends, now_ms)]
+
+
+def lock_any(connection: Connection, ids: Iterable[int]) -> list[WorkItem]:
+    """Lock the rows among `ids` whatever their status, in the order of their ids; waits for each lock."""
+    rows = connection.execute(
+        select(*_WORK).where(inbox.c.id.in_(sorted(set(ids)))).order_by(inbox.c.id).with_for_update()
+    )
+    return [_item(row) for row in rows]
 
 
 def finish(
@@ -112,51 +125,6 @@ def defer(connection: Connection, inbox_id: int, reason: str, due_at_ms: int) ->
         update(inbox)
         .where(inbox.c.id == inbox_id)
         .values(status=EventStatus.DEFERRED, reason=reason[:255], due_at_ms=due_at_ms, resends=0)
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """A failed attempt at an event. `due_at_ms`: when to try again; None: it is dead."""
-
-    item: WorkItem
-    error: BaseException
-    worker: str
-    at_ms: int
-    due_at_ms: int | None
-
-
-def record_failure(connection: Connection, failure: Failure, attempt_id: int) -> None:
-    """Count the attempt on the event's row and keep its error with the traceback."""
-    item, error = failure.item, failure.error
-    message = (str(error) or type(error).__name__)[:1000]
-    dead = failure.due_at_ms is None
-    connection.execute(
-        update(inbox)
-        .where(inbox.c.id == item.id)
-        .values(
-            status=EventStatus.DEAD if dead else EventStatus.RETRYING,
-            attempts=item.attempts + 1,
-            resends=0,
-            last_error=message,
-            reason=None,
-            due_at_ms=failure.at_ms if failure.due_at_ms is None else failure.due_at_ms,
-            processed_at_ms=failure.at_ms if dead else None,
-        )
-    )
-    connection.execute(
-        inbox_attempts.insert().values(
-            id=attempt_id,
-            account=item.account,
-            inbox_id=item.id,
-            attempt=item.attempts + 1,
-            at_ms=failure.at_ms,
-            worker=failure.worker[:128],
-            version=VERSION,
-            error_class=type(error).__qualname__[:255],
-            error=message,
-            traceback="".join(traceback.format_exception(error))[-100_000:],
-        )
     )
 
 
@@ -201,14 +169,20 @@ def note_resend(connection: Connection, due_at_ms: dict[int, int]) -> None:
 
 def lock_one(connection: Connection, inbox_id: int) -> WorkItem | None:
     """Lock one open event whatever its due time; None where it is finished or does not exist."""
-    columns = [inbox.c[name] for name in WorkItem.__dataclass_fields__]
     row = connection.execute(
-        select(*columns)
+        select(*_WORK)
         .where(inbox.c.id == bindparam("inbox_id"), inbox.c.status.in_(OPEN_EVENT_STATUSES))
         .with_for_update(),
         {"inbox_id": inbox_id},
     ).first()
-    return WorkItem(*row) if row else None
+    return _item(row) if row else None
+
+
+_WORK = [inbox.c[name] for name in WorkItem.__dataclass_fields__]
+
+
+def _item(row: Any) -> WorkItem:
+    return WorkItem(*(*row[:7], EventStatus(row[7]), row[8]))
 
 
 _EARLY_MS = 250
@@ -261,6 +235,16 @@ def _row(event: NewEvent) -> tuple[int | str | bytes | None, ...]:
 def _stored_ids(connection: Connection, event_ids: Sequence[str]) -> dict[str, int]:
     rows = connection.execute(select(inbox.c.event_id, inbox.c.id).where(inbox.c.event_id.in_(event_ids)))
     return {row.event_id: row.id for row in rows}
+
+
+def _reopened(connection: Connection, again: Sequence[NewEvent]) -> list[int]:
+    """Dead events that came again long after they died: somebody resent them, so they are to be tried."""
+    sent = [event for event in again if event.source == WEBHOOK]
+    if not sent:
+        return []
+    now_ms = max(event.received_at_ms for event in sent)
+    died_before_ms = now_ms - AGAIN_WITHIN_MS
+    return reopen_dead(connection, [e.envelope.event_id for e in sent], died_before_ms, now_ms)
 
 
 def _note_deliveries(connection: Connection, events: Sequence[NewEvent]) -> None:

@@ -75,7 +75,9 @@ inbox_attempts = Table(
     Column("error_class", String(255), nullable=False),
     Column("error", String(1000), nullable=False),
     Column("traceback", long_text(), nullable=False),
+    Column("fingerprint", ascii_text(16), comment="of its cause; NULL: failed before these were kept"),
     Index(None, "inbox_id", "id"),
+    Index(None, "fingerprint", "id"),
     comment="every failed attempt at an event",
     **OPTIONS,
 )

@@ -3,99 +3,30 @@
 import dataclasses
 import json
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from payouts import batch as batch_module
 from payouts.apply import Applier
-from payouts.batch import BatchResult, Rules
+from payouts.batch import BatchResult
 from payouts.errors import GatewayError, PayoutsError
-from payouts.event import PayoutObject, read_envelope, read_payout_object
-from payouts.ids import IdMaker
+from payouts.event import PayoutObject, read_payout_object
 from payouts.lookup import BLOCKED_WAIT_MS, Resolver
 from payouts.machine import Applied, decide
-from payouts.storage import inbox
 from payouts.storage.engine import build_engine
-from payouts.storage.inbox import NewEvent
 from payouts.storage.payout_rows import Notice, insert_notices, lock_payouts
-from tests.support.databases import bring_up_to_date
 from tests.support.lives import ENDS, ROADS, event_body, payout_object
 from tests.support.servers import wait_until
+from tests.support.world import MAX_ATTEMPTS, NOW_MS, World, world_on
 
-NOW_MS = 1_790_000_000_000
-MAX_ATTEMPTS = 3
 RANK = {None: -1, "pending": 0, "in_transit": 1, "paid": 2, "reversed": 2.5, "failed": 3, "canceled": 3}
-
-
-class World:
-    """A database, events to put into it, and what came of them."""
-
-    def __init__(self, engine: Engine) -> None:
-        self.engine = engine
-        self.now_ms = NOW_MS
-        self.make_id = IdMaker()
-        self.rules = Rules(self.make_id, lambda: self.now_ms, "tests:1", MAX_ATTEMPTS)
-        self.ids: dict[str, int] = {}
-
-    def add(self, *bodies: bytes, payloads: Sequence[bytes] | None = None) -> list[int]:
-        """Put events into the inbox; `payloads`: what is stored in place of the bodies."""
-        kept = bodies if payloads is None else payloads
-        events = [
-            NewEvent(
-                id=self.make_id(),
-                envelope=read_envelope(body),
-                source=inbox.WEBHOOK,
-                secret=None,
-                received_at_ms=self.now_ms,
-                payload=payload,
-            )
-            for body, payload in zip(bodies, kept, strict=True)
-        ]
-        with self.engine.begin() as connection:
-            inbox.add_events(connection, events, self.make_id)
-        self.ids |= {event.envelope.event_id: event.id for event in events}
-        return [event.id for event in events]
-
-    def apply(self, ids: Sequence[int], decide: Callable[..., Any] = decide) -> BatchResult:
-        return Applier(self.engine, dataclasses.replace(self.rules, decide=decide)).apply(ids)
-
-    def rows(self, sql: str) -> list[Any]:
-        with self.engine.connect() as connection:
-            return list(connection.execute(sa.text(sql)))
-
-    def statuses(self) -> dict[str, str]:
-        return {row.event_id: row.status for row in self.rows("SELECT event_id, status FROM inbox")}
-
-    def payouts(self) -> dict[str, str | None]:
-        return {row.stripe_id: row.status for row in self.rows("SELECT stripe_id, status FROM payouts")}
-
-    def transitions(self) -> list[tuple[str | None, str]]:
-        found = self.rows("SELECT from_status, to_status FROM payout_transitions ORDER BY id")
-        return [(row.from_status, row.to_status) for row in found]
-
-    def outbox(self) -> list[str]:
-        return sorted(row.name for row in self.rows("SELECT name FROM outbox"))
-
-    def clear(self) -> None:
-        with self.engine.begin() as connection:
-            for table in ("inbox", "inbox_attempts", "payouts", "payout_transitions", "outbox"):
-                connection.execute(sa.text(f"DELETE FROM {table}"))
-
-
-@contextmanager
-def world_on(url: str) -> Iterator[World]:
-    engine = build_engine(url, timeout_s=10, pool_size=5)
-    bring_up_to_date(engine)
-    yield World(engine)
-    engine.dispose()
 
 
 @pytest.fixture

@@ -1,0 +1,56 @@
+"""Events that operators ignore, or take up again: the same status in the inbox and among the failures."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, select, update
+
+from payouts.states import EventStatus
+from payouts.storage.failure_tables import inbox_failures
+from payouts.storage.tables import inbox
+
+
+def change_status(
+    connection: Connection,
+    inbox_ids: Sequence[int],
+    old: EventStatus,
+    new: EventStatus,
+    *,
+    by: str | None = None,
+    reason: str | None = None,
+    at_ms: int | None = None,
+) -> int:
+    """Those of these events that are `old` become `new`; returns how many."""
+    i, f = inbox.c, inbox_failures.c
+    query = select(i.id).where(i.id.in_(sorted(set(inbox_ids))), i.status == old)
+    ids = list(connection.scalars(query.order_by(i.id).with_for_update()))
+    if not ids:
+        return 0
+    connection.execute(update(inbox).where(i.id.in_(ids)).values(status=new, reason=reason))
+    connection.execute(
+        update(inbox_failures)
+        .where(f.id.in_(ids))
+        .values(status=new, dismissed_by=by, dismissed_at_ms=at_ms, reason=reason)
+    )
+    return len(ids)
+
+
+def reopen_dead(
+    connection: Connection, event_ids: Sequence[str], died_before_ms: int, now_ms: int
+) -> list[int]:
+    """Those of these events (by Stripe's ids) that died before a time are open again; their inbox ids."""
+    i, f = inbox.c, inbox_failures.c
+    query = select(i.id).where(
+        i.event_id.in_(sorted(set(event_ids))),
+        i.status == EventStatus.DEAD,
+        i.processed_at_ms <= died_before_ms,
+    )
+    ids = list(connection.scalars(query.order_by(i.id)))
+    if not ids:
+        return []
+    connection.execute(
+        update(inbox)
+        .where(i.id.in_(ids), i.status == EventStatus.DEAD)
+        .values(status=EventStatus.RECEIVED, due_at_ms=now_ms, resends=0, processed_at_ms=None)
+    )
+    connection.execute(update(inbox_failures).where(f.id.in_(ids)).values(status=EventStatus.RETRYING))
+    return ids

@@ -1,0 +1,237 @@
+"""Replays: the events that a selection finds, the items of each replay, and what came of them."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Select, func, or_, select, update
+
+from payouts.ids import floor_id
+from payouts.replay import OPEN_REPLAY_STATUSES, WORKED_ON, ItemOutcome, Replay, ReplayStatus, Selection
+from payouts.states import EventStatus
+from payouts.storage.bulk import insert_rows
+from payouts.storage.failure_tables import failure_groups, inbox_failures
+from payouts.storage.paging import page
+from payouts.storage.queries import Filters
+from payouts.storage.records import Records
+from payouts.storage.replay_tables import replay_items, replays
+from payouts.storage.tables import inbox
+
+REPLAYS = Records(
+    replays,
+    Replay,
+    fixed={
+        *("id", "account", "selection", "reason", "requested_by", "requested_by_person", "version"),
+        *("until_id", "created_at_ms"),
+    },
+    reads={"status": ReplayStatus},
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Selected:
+    """An event that a selection found."""
+
+    id: int
+    account: str
+    event_id: str
+    type: str
+    object_id: str | None
+    status: EventStatus
+
+
+def selected(
+    connection: Connection, selection: Selection, after_id: int, until_id: int, limit: int
+) -> list[Selected]:
+    """Events that fit, in the order of their ids, behind `after_id` up to `until_id`, `limit` at most."""
+    table = inbox_failures if selection.about_failures else inbox
+    columns = [table.c[name] for name in Selected.__dataclass_fields__]
+    query = select(*columns).where(table.c.id > after_id, table.c.id <= until_id)
+    for name in ("status", "type", "account", "object_id"):
+        value = getattr(selection, name)
+        if value is not None:
+            query = query.where(table.c[name] == value)
+    if selection.events:
+        query = query.where(table.c.event_id.in_(selection.events))
+    if selection.since_ms is not None:
+        query = query.where(table.c.id >= floor_id(selection.since_ms))
+    if selection.until_ms is not None:
+        query = query.where(table.c.id < floor_id(selection.until_ms))
+    if selection.fingerprint is not None:
+        query = query.where(inbox_failures.c.fingerprint == selection.fingerprint)
+    if selection.error is not None:
+        query = query.where(inbox_failures.c.fingerprint.in_(causes_like(connection, selection.error)))
+    rows = connection.execute(query.order_by(table.c.id).limit(limit))
+    return [Selected(*(*row[:5], EventStatus(row[5]))) for row in rows]
+
+
+def walk_selected(
+    connection: Connection, selection: Selection, until_id: int, size: int = 500
+) -> Iterator[list[Selected]]:
+    """All events that fit, a page at a time; no transaction stays open between two pages."""
+    after_id = -1
+    while True:
+        found = selected(connection, selection, after_id, until_id, size)
+        connection.rollback()
+        if found:
+            yield found
+        if len(found) < size:
+            return
+        after_id = found[-1].id
+
+
+def causes_like(connection: Connection, text: str) -> list[str]:
+    """Fingerprints of causes whose class, place or message holds `text`, in whatever case."""
+    g = failure_groups.c
+    wanted = text.lower()
+    parts = (g.error_class, g.place, g.message, g.example)
+    matches = or_(*(func.lower(part).contains(wanted, autoescape=True) for part in parts))
+    return list(connection.scalars(select(g.fingerprint).where(matches)))
+
+
+def newest_id(connection: Connection) -> int:
+    """The greatest row id in the inbox; 0 where it is empty."""
+    return connection.scalar(select(func.max(inbox.c.id))) or 0
+
+
+def lock_replay(connection: Connection, replay_id: int) -> Replay | None:
+    """The replay, locked."""
+    return next(iter(REPLAYS.lock(connection, replays.c.id, [replay_id])), None)
+
+
+def find_replay(connection: Connection, replay_id: int) -> Replay | None:
+    """The replay, read without a lock."""
+    return next(iter(REPLAYS.find(connection, replays.c.id == replay_id)), None)
+
+
+def due_replays(connection: Connection, now_ms: int, limit: int) -> list[int]:
+    """Ids of replays that a worker could go on with now, the oldest first."""
+    r = replays.c
+    query = select(r.id).where(r.status.in_(WORKED_ON), r.lease_until_ms <= now_ms)
+    return list(connection.scalars(query.order_by(r.id).limit(limit)))
+
+
+def count_open(connection: Connection) -> int:
+    """How many replays are not over."""
+    query = select(func.count()).select_from(replays).where(replays.c.status.in_(OPEN_REPLAY_STATUSES))
+    return connection.scalar(query) or 0
+
+
+def add_items(connection: Connection, replay_id: int, found: Sequence[Selected]) -> None:
+    """Put events on a replay's list. One that is there already is left as it is."""
+    columns = ("replay_id", "inbox_id", "account", "event_id", "status_before", "outcome")
+    rows = [
+        (replay_id, event.id, event.account, event.event_id, event.status, ItemOutcome.TODO)
+        for event in found
+    ]
+    insert_rows(connection, replay_items, columns, rows, skip="inbox_id")
+
+
+def next_items(connection: Connection, replay_id: int, limit: int) -> list[int]:
+    """Inbox ids of the events whose turn comes next, in their order."""
+    i = replay_items.c
+    query = select(i.inbox_id).where(i.replay_id == replay_id, i.outcome == ItemOutcome.TODO)
+    return list(connection.scalars(query.order_by(i.inbox_id).limit(limit)))
+
+
+def record_outcomes(
+    connection: Connection,
+    replay_id: int,
+    outcomes: Mapping[int, tuple[ItemOutcome, str]],
+    version: str,
+    now_ms: int,
+) -> None:
+    """Note what came of these events (by inbox id), and count it on the replay's row."""
+    groups: dict[tuple[ItemOutcome, str], list[int]] = {}
+    for inbox_id, (outcome, detail) in outcomes.items():
+        groups.setdefault((outcome, detail[:255]), []).append(inbox_id)
+    counts: dict[ItemOutcome, int] = {}
+    i = replay_items.c
+    for (outcome, detail), ids in groups.items():
+        result = connection.execute(
+            update(replay_items)
+            .where(i.replay_id == replay_id, i.inbox_id.in_(ids), i.outcome == ItemOutcome.TODO)
+            .values(outcome=outcome, detail=detail, version=version, done_at_ms=now_ms)
+        )
+        counts[outcome] = counts.get(outcome, 0) + result.rowcount
+    if counts:
+        connection.execute(
+            update(replays)
+            .where(replays.c.id == replay_id)
+            .values({outcome.value: replays.c[outcome.value] + count for outcome, count in counts.items()})
+        )
+
+
+def replay_list(connection: Connection, filters: Filters, limit: int) -> list[dict[str, Any]]:
+    """Replays, newest first."""
+    return page(connection, select(*replays.c), replays, filters, limit)
+
+
+def item_list(
+    connection: Connection,
+    replay_id: int,
+    after_inbox_id: int,
+    limit: int,
+    outcomes: Collection[ItemOutcome] = (),
+) -> list[dict[str, Any]]:
+    """Events of a replay in their order, with the status that each has now."""
+    i = replay_items.c
+    query = _items().where(i.replay_id == replay_id, i.inbox_id > after_inbox_id)
+    if outcomes:
+        query = query.where(i.outcome.in_(outcomes))
+    rows = connection.execute(query.order_by(i.inbox_id).limit(limit))
+    return [dict(row._mapping) for row in rows]
+
+
+def details_of(connection: Connection, replay_id: int) -> list[dict[str, Any]]:
+    """How many events of a replay came to each outcome, by the detail that it was noted with."""
+    i = replay_items.c
+    query = (
+        select(i.outcome, i.detail, func.count().label("events"), func.min(i.inbox_id).label("first"))
+        .where(i.replay_id == replay_id)
+        .group_by(i.outcome, i.detail)
+        .order_by(func.count().desc(), i.outcome, i.detail)
+        .limit(_DETAILS_MOST)
+    )
+    return [dict(row._mapping) for row in connection.execute(query)]
+
+
+def replays_of(connection: Connection, inbox_id: int) -> list[dict[str, Any]]:
+    """The replays that an event was part of, oldest first."""
+    i, r = replay_items.c, replays.c
+    query = (
+        select(
+            i.replay_id,
+            r.requested_by,
+            r.reason,
+            i.status_before,
+            i.outcome,
+            i.detail,
+            i.version,
+            i.done_at_ms,
+        )
+        .join(replays, r.id == i.replay_id)
+        .where(i.inbox_id == inbox_id)
+        .order_by(i.replay_id)
+    )
+    return [dict(row._mapping) for row in connection.execute(query)]
+
+
+_DETAILS_MOST = 50
+
+
+def _items() -> Select[Any]:
+    i = replay_items.c
+    columns = (
+        i.inbox_id,
+        i.event_id,
+        i.account,
+        i.status_before,
+        i.outcome,
+        i.detail,
+        i.version,
+        i.done_at_ms,
+    )
+    return select(*columns, inbox.c.status.label("status_now"), inbox.c.type, inbox.c.object_id).join(
+        inbox, inbox.c.id == i.inbox_id
+    )
