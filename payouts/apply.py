@@ -50,7 +50,8 @@ class Applier:
 
     def _run(self, connection: Connection, ids: Sequence[int]) -> BatchResult:
         items = inbox.lock_open(connection, ids, self.rules.clock())
-        return Batch(self.rules, connection).run(items)
+        # As a rule none of them: what is archived was finished, and comes here only to be replayed.
+        return Batch(self.rules, connection).run(self.rules.payloads.fetch(connection, items))
 
     def _cut(self, ids: Sequence[int], error: Exception) -> BatchResult:
         if len(ids) == 1 and is_lock_wait(error):

@@ -10,6 +10,7 @@ import redis
 from sqlalchemy import Engine
 
 from payouts.apply import Applier
+from payouts.archiving import Archiver
 from payouts.batch import Rules
 from payouts.channels.folder import FolderChannel
 from payouts.channels.log import LogChannel
@@ -19,12 +20,15 @@ from payouts.errors import SettingsError
 from payouts.gateway import NoGateway, StripeGateway
 from payouts.ids import IdMaker
 from payouts.notices import Channel, Route
+from payouts.payloads import Payloads
 from payouts.readiness import HOUR_MS, GateRules
 from payouts.reconciling import Reconciler
 from payouts.rounds import Rounds
 from payouts.sdk_gateway import Kind, Pace, SdkGateway, at_once
+from payouts.sealing import Sealer
 from payouts.sending import Sender
 from payouts.settings import Settings
+from payouts.shelf import open_shelf
 from payouts.storage.engine import build_engine
 from payouts.storage.token_bucket import TokenBucket
 from payouts.telling import Teller, TellingRules
@@ -87,7 +91,9 @@ def open_worker(settings: Settings, client: redis.Redis, clock: Clock = now_ms) 
     worker = f"{socket.gethostname()}:{os.getpid()}"
     make_id = IdMaker(clock)
     gateway = open_gateway(settings, shared_pace(settings, client))
-    applier = Applier(engine, Rules(make_id, clock, worker, settings.event_max_attempts))
+    payloads = open_payloads(settings)
+    applying = Rules(make_id, clock, worker, settings.event_max_attempts, payloads=payloads)
+    applier = Applier(engine, applying)
     rules = SendingRules(
         *(make_id, clock, worker, gate_rules(settings)),
         shadow=settings.shadow_mode,
@@ -95,6 +101,24 @@ def open_worker(settings: Settings, client: redis.Redis, clock: Clock = now_ms) 
         doubt_ms=int(settings.doubt_minutes * 60_000),
     )
     return WorkerParts(engine, applier, Sender(engine, gateway, rules), gateway)
+
+
+def open_sealer(settings: Settings) -> Sealer:
+    """What seals payloads, for whoever puts events into the inbox."""
+    return Sealer(settings.sealing_keys)
+
+
+def open_payloads(settings: Settings) -> Payloads:
+    """What finds and opens payloads; nothing is opened yet."""
+    return Payloads(open_sealer(settings), open_shelf(settings.archive_url) if settings.archive_url else None)
+
+
+def open_archiver(settings: Settings, engine: Engine, clock: Clock = now_ms) -> Archiver:
+    """What archives old payloads. SettingsError where no archive is set."""
+    if not settings.archive_url:
+        raise SettingsError("ARCHIVE_URL is not set: a folder, or an address as s3://bucket/prefix")
+    shelf = open_shelf(settings.archive_url)
+    return Archiver(engine, shelf, open_sealer(settings), IdMaker(clock), clock, settings.archive_after_days)
 
 
 def open_reconciler(parts: WorkerParts, clock: Clock = now_ms) -> Reconciler:

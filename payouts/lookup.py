@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from payouts.apply import Applier
-from payouts.batch import ACCOUNT_TYPES, Batch, BatchResult
-from payouts.errors import GatewayError
+from payouts.batch import ACCOUNT_TYPES, BLOCKED_WAIT_MS, Batch, BatchResult
+from payouts.errors import GatewayError, PayloadUnavailableError
 from payouts.event import THIN, PayoutObject, read_payout, read_related
 from payouts.gateway import StripeGateway
 from payouts.ids import time_of
@@ -19,9 +19,6 @@ from payouts.storage.inbox import WorkItem
 from payouts.storage.partner_rows import registered_accounts
 
 _Settle = Callable[[Batch, WorkItem], BatchResult]
-
-BLOCKED_WAIT_MS = 300_000
-"""How long an event waits that a person or a setting holds up (no API key, access lost)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,15 +63,17 @@ class Resolver:
         return (asked_at_ms or 0) > time_of(item.id)
 
     def _fetch(self, item: WorkItem) -> PayoutObject:
+        with self.applier.engine.connect() as connection:
+            payload = self.applier.rules.payloads.open(connection, item.id, item.payload)
         if item.kind == THIN:
-            related = read_related(item.payload)
+            related = read_related(payload)
             payout_id = related.id if related else ""
         else:
-            payout_id = read_payout(item.payload).id
+            payout_id = read_payout(payload).id
         return self.gateway.payout(payout_id, None if item.account == PLATFORM else item.account)
 
     def _not_settled(self, inbox_id: int, error: Exception) -> BatchResult:
-        if isinstance(error, GatewayError) and error.blocked:
+        if isinstance(error, PayloadUnavailableError) or (isinstance(error, GatewayError) and error.blocked):
             return self._with_item(
                 inbox_id, lambda batch, held: batch.defer_one(held, str(error), BLOCKED_WAIT_MS)
             )
