@@ -74,7 +74,6 @@ class Archiver:
         records = [self._opened(record) for record in stored if archive_file_of(record.payload) is None]
         if not records:
             return Step(len(again))
-        crash_point("archive.before_write")
         return Step(len(stored), self._archive(records))
 
     def reseal(self, file: ArchiveFile) -> bool:

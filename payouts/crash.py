@@ -24,7 +24,6 @@ POINTS = frozenset(
         "send.after_commit",
         "send.after_call",
         "tell.before_record",
-        "archive.before_write",
         "archive.after_write",
         "archive.before_commit",
         "archive.after_commit",

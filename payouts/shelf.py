@@ -1,7 +1,6 @@
 """Where archive files lie: a folder, or anything that fsspec knows, as S3. A file is whole or not there."""
 
 import contextlib
-import importlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -112,8 +111,15 @@ class ObjectShelf:
         with self._saying("write", name):
             files, root = self._open()
             path = f"{root}/{name}"
-            files.makedirs(path.rpartition("/")[0], exist_ok=True)
-            files.pipe_file(path, content)
+            try:
+                files.pipe_file(path, content)
+            except FileNotFoundError:
+                # Some places have real folders. The place itself is never made: a bucket that is not there
+                # is a wrong setting, and making folders in it would make the bucket.
+                if not files.exists(root):
+                    raise
+                files.makedirs(path.rpartition("/")[0], exist_ok=True)
+                files.pipe_file(path, content)
 
     def get(self, name: str, offset: int = 0, length: int | None = None) -> bytes:
         with self._saying("read", name):
@@ -141,8 +147,9 @@ class ObjectShelf:
         # At the first use: fsspec and what it brings stay out of processes that never archive.
         if self._opened is None:
             try:
-                core = importlib.import_module("fsspec.core")
-                files, root = core.url_to_fs(self._url)
+                from fsspec.core import url_to_fs
+
+                files, root = url_to_fs(self._url)
             except ImportError as error:
                 scheme = self._url.partition("://")[0]
                 package = S3_PACKAGE if scheme in ("s3", "s3a") else "the package that fsspec names"

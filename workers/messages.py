@@ -26,6 +26,7 @@ REFRESH = "refresh_partner"
 DELIVER_NOTICES = "deliver_notices"
 RECONCILE = "reconcile_account"
 CHECK_LEDGER = "check_ledger"
+ARCHIVE = "archive_payloads"
 
 
 class Messages:
@@ -74,6 +75,10 @@ class Messages:
     def check_ledger(self) -> None:
         """Ask for the books to be checked."""
         self._send(MAINTENANCE_QUEUE, CHECK_LEDGER)
+
+    def archive(self) -> None:
+        """Ask for a step's worth of old payloads to be archived."""
+        self._send(MAINTENANCE_QUEUE, ARCHIVE)
 
     def waiting(self, queue: str) -> int:
         """How many messages of `queue` no worker has fetched yet."""
