@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Engine
 
-from payouts.archive_file import Block, digest_of, read_blocks, unpack
+from payouts.archive_file import Block, digest_of, part_of, read_blocks, unpack
 from payouts.clock import Clock
 from payouts.errors import PayloadUnavailableError
 from payouts.ids import time_of
@@ -49,7 +49,10 @@ class ArchiveCheck:
             content = self.shelf.get(file.name)
         except ShelfError as error:
             return f"{error}. Bring it back from a copy: until then {file.events} payloads cannot be had"
-        blocks = read_blocks(file.blocks)
+        try:
+            blocks = read_blocks(file.blocks)
+        except PayloadUnavailableError as error:
+            return str(error)
         faults = [(block, fault) for block in blocks if (fault := self._block_fault(content, block))]
         if faults:
             damaged = [_rows(blocks, block, file) for block, _ in faults]
@@ -73,7 +76,7 @@ class ArchiveCheck:
 
     def _block_fault(self, content: bytes, block: Block) -> str | None:
         try:
-            unpack(content[block.offset :][: block.length], block, self.sealer)
+            unpack(part_of(content, block), block, self.sealer)
         except PayloadUnavailableError as error:
             return str(error)
         return None

@@ -103,8 +103,18 @@ def write_blocks(blocks: Sequence[Block]) -> str:
 
 
 def read_blocks(text: str) -> list[Block]:
-    """Blocks as a column has them."""
-    return msgspec.json.decode(text, type=list[Block])
+    """Blocks as a column has them. PayloadUnavailableError where somebody changed it."""
+    try:
+        return msgspec.json.decode(text, type=list[Block])
+    except msgspec.MsgspecError as error:
+        raise PayloadUnavailableError(
+            f"the column `blocks` of archive_files does not read ({error}): restore its row from a backup"
+        ) from None
+
+
+def part_of(content: bytes, block: Block) -> bytes:
+    """The bytes of a block in those of its file."""
+    return content[block.offset : block.offset + block.length]
 
 
 def digest_of(content: bytes) -> str:

@@ -8,13 +8,23 @@ names are drawn anew each time, never shared, so that nobody removes what anothe
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import chain, zip_longest
 
 from sqlalchemy import Connection, Engine
 
-from payouts.archive_file import Packed, Record, digest_of, pack, read_blocks, unpack, write_blocks
+from payouts.archive_file import (
+    Packed,
+    Record,
+    digest_of,
+    pack,
+    part_of,
+    read_blocks,
+    unpack,
+    write_blocks,
+)
 from payouts.clock import Clock, iso
 from payouts.crash import crash_point
-from payouts.errors import PayloadUnavailableError, PayoutsError, RowIdTakenError
+from payouts.errors import PayloadError, PayloadUnavailableError, PayoutsError, RowIdTakenError
 from payouts.ids import IdMaker
 from payouts.logs import get_logger
 from payouts.sealing import Sealer, archive_file_of
@@ -83,7 +93,7 @@ class Archiver:
         file is missing or damaged, or no key opens it.
         """
         content = self.shelf.get(file.name)
-        parts = [(block, content[block.offset :][: block.length]) for block in read_blocks(file.blocks)]
+        parts = [(block, part_of(content, block)) for block in read_blocks(file.blocks)]
         if all(self.sealer.is_current(part) for _, part in parts):
             return False
         records = [
@@ -152,15 +162,16 @@ class Archiver:
                 "nothing was archived"
             )
         # And it says what the rows say: read as it will be read one day, before they let go of it.
-        read = (unpack(kept[block.offset :][: block.length], block, self.sealer) for block in packed.blocks)
-        if [record for part in read for record in part] != list(records):
+        parts = (unpack(part_of(kept, block), block, self.sealer) for block in packed.blocks)
+        read = chain.from_iterable(parts)
+        if any(there != here for there, here in zip_longest(read, records)):
             raise PayoutsError(f"{file.name} does not read as what was archived: nothing was changed")
 
     def _opened(self, record: Record) -> Record:
         """The record with its payload plain: a block is sealed as a whole."""
         try:
             plain = self.sealer.open(record.payload)
-        except PayloadUnavailableError:
+        except (PayloadUnavailableError, PayloadError):
             # Its key is lost, or not set here. Archived as it is, it can still be opened with that key.
             get_logger().warning("archive.still_sealed", inbox_id=record.id, event_id=record.event_id)
             return record

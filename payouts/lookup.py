@@ -17,6 +17,7 @@ from payouts.storage.columns import PLATFORM
 from payouts.storage.engine import is_unavailable
 from payouts.storage.inbox import WorkItem
 from payouts.storage.partner_rows import registered_accounts
+from payouts.storage.queries import reading
 
 _Settle = Callable[[Batch, WorkItem], BatchResult]
 
@@ -63,7 +64,7 @@ class Resolver:
         return (asked_at_ms or 0) > time_of(item.id)
 
     def _fetch(self, item: WorkItem) -> PayoutObject:
-        with self.applier.engine.connect() as connection:
+        with reading(self.applier.engine) as connection:
             payload = self.applier.rules.payloads.open(connection, item.id, item.payload)
         if item.kind == THIN:
             related = read_related(payload)

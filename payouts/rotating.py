@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine
 
-from payouts.errors import PayloadUnavailableError
+from payouts.errors import PayloadError, PayloadUnavailableError
 from payouts.sealing import Sealer, archive_file_of
 from payouts.storage import payload_rows
 from payouts.storage.queries import reading
@@ -76,7 +76,7 @@ class Rotation:
             return True
         try:
             self.sealer.open(stored)
-        except PayloadUnavailableError:
+        except (PayloadUnavailableError, PayloadError):
             return False
         return True
 

@@ -44,11 +44,13 @@ class Shelf(Protocol):
 def open_shelf(url: str) -> Shelf:
     """The shelf at `url`: a path, file://… or an address of fsspec's. Nothing is opened yet."""
     scheme, separator, rest = url.partition("://")
-    if not separator:
-        return FolderShelf(Path(url))
-    if scheme == "file":
-        return FolderShelf(Path(rest))
-    return ObjectShelf(url)
+    if separator and scheme != "file":
+        return ObjectShelf(url)
+    folder = Path(rest if separator else url)
+    if not folder.is_absolute():
+        # Each process has a folder of its own that a relative path begins at.
+        raise SettingsError(f"ARCHIVE_URL is the relative path {str(folder)!r}: begin it with /")
+    return FolderShelf(folder)
 
 
 class FolderShelf:

@@ -397,6 +397,12 @@ def test_a_store_of_objects_keeps_the_archive_as_a_folder_does(small: Keeper) ->
     assert len(faults(small)) == 1
 
 
+@pytest.mark.parametrize("url", ["archive", "./archive", "file://archive"])
+def test_a_relative_path_is_refused_each_process_would_have_its_own(url: str) -> None:
+    with pytest.raises(SettingsError, match="begin it with /"):
+        open_shelf(url)
+
+
 def test_a_place_whose_package_is_missing_says_which_to_install() -> None:
     with pytest.raises(SettingsError, match="pip install s3fs"):
         open_shelf("s3://bucket/events").get("a")
