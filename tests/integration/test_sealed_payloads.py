@@ -166,3 +166,18 @@ def test_a_step_of_rotation_holds_no_more_bytes_than_it_may(small: Keeper) -> No
         small.add(f"{n}", description="x" * 10_000)
     assert Rotation(small.engine, Sealer([KEY]), step_bytes=35_000).step(0).rows == 3
     assert Rotation(small.engine, Sealer([KEY]), step_bytes=1).step(0).rows == 1
+
+
+def test_what_is_archived_while_its_turn_comes_is_left_to_the_archive(small: Keeper) -> None:
+    inbox_id = small.add("a")
+    small.set_status(inbox_id, "applied")
+
+    class Meanwhile(Sealer):
+        def is_current(self, stored: bytes) -> bool:
+            if not small.on_disk():
+                small.archive()
+            return super().is_current(stored)
+
+    Rotation(small.engine, Meanwhile([KEY])).step(0)
+    assert small.is_archived(inbox_id)
+    assert small.read(inbox_id) == small.bodies["a"]
