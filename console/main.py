@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from console import (
+    archive,
     audit,
     brakes,
     crediting,
@@ -21,6 +22,7 @@ from console import (
     ledger,
     notices,
     partners,
+    payload,
     payout_commands,
     people,
     reconcile,
@@ -67,6 +69,8 @@ app.add_typer(people.tokens, name="token")
 app.add_typer(audit.app, name="audit")
 app.add_typer(reconcile.app, name="reconcile")
 app.command("doctor")(doctor.doctor)
+app.add_typer(archive.app, name="archive")
+app.add_typer(payload.app, name="payload")
 app.add_typer(database.app, name="db")
 app.command("deliver")(deliver.deliver)
 app.command("demo")(demo.demo)

@@ -72,7 +72,9 @@ class Applier:
         return inbox.lock_one(connection, inbox_id)
 
     def _run(self, connection: Connection, ids: Sequence[int]) -> BatchResult:
-        return Batch(self.rules, connection).run(self.lock(connection, ids))
+        # Of what is archived (it was finished, and comes here only to be replayed) the payload is fetched.
+        items = self.rules.payloads.fetch(connection, self.lock(connection, ids))
+        return Batch(self.rules, connection).run(items)
 
     def _cut(self, ids: Sequence[int], error: Exception) -> BatchResult:
         if len(ids) == 1 and is_lock_wait(error):

@@ -12,12 +12,13 @@ from payouts.backoff import retry_delay_ms
 from payouts.books import Books, MadeLeg
 from payouts.calls import METADATA_LEG
 from payouts.clock import Clock
-from payouts.errors import PayoutsError
+from payouts.errors import PayloadUnavailableError, PayoutsError
 from payouts.event import THIN, PayoutObject, read_payout, read_related
 from payouts.ids import IdMaker, time_of
 from payouts.leg import Leg
 from payouts.linking import link_reversals, lock_with_counterparts
 from payouts.machine import Alert, Applied, Decision, Deferred, Ignored, decide
+from payouts.payloads import Payloads
 from payouts.sightings import Cause, Sightings, moves_of
 from payouts.states import SETTLED_EVENT_STATUSES, EventStatus, LegKind
 from payouts.storage import inbox
@@ -36,6 +37,8 @@ FOLLOWED_RELATED = frozenset({"payout", "v1.payout"})
 """Types of related objects that a thin event is looked up for."""
 LOOKUP_WAIT_MS = 60_000
 """How long a deferred event waits for its look-up before the sweeper sends it again."""
+BLOCKED_WAIT_MS = 300_000
+"""How long an event waits that a person or a setting holds up (no key that opens it, access lost)."""
 
 
 class DeadEventError(Exception):
@@ -89,6 +92,8 @@ class Rules:
     """Who is working, for the record of failed attempts: host and process."""
     max_attempts: int
     decide: Callable[..., Decision] = decide
+    payloads: Payloads = field(default_factory=Payloads)
+    """Opens what the inbox has."""
 
 
 @dataclass(slots=True)
@@ -100,6 +105,7 @@ class _Work:
     deferrals: list[tuple[int, str]] = field(default_factory=list)
     healed: list[int] = field(default_factory=list)
     """Events that had failed before, and do not any longer."""
+    blocked: list[tuple[int, str]] = field(default_factory=list)
     result: BatchResult = field(default_factory=BatchResult)
 
     def fork(self) -> "_Work":
@@ -132,6 +138,9 @@ class Batch:
         for item in items:
             try:
                 seen = self._read(item)
+            except PayloadUnavailableError as error:
+                self._block(item, error)
+                continue
             except Exception as error:  # noqa: BLE001 - whatever one event does, its neighbours go on
                 self._fail(item, error)
                 continue
@@ -261,6 +270,8 @@ class Batch:
         forget_failures(self.connection, work.healed)
         for inbox_id, reason in work.deferrals:
             inbox.defer(self.connection, inbox_id, reason, self.now_ms + deferred_ms)
+        for inbox_id, reason in work.blocked:
+            inbox.defer(self.connection, inbox_id, reason, self.now_ms + BLOCKED_WAIT_MS)
         inbox.finish(self.connection, work.final, self.now_ms)
 
     def _read(self, item: WorkItem) -> PayoutObject | TransferObject | None:
@@ -269,9 +280,9 @@ class Batch:
             self._thin(item)
             return None
         if item.type.startswith(PAYOUT_TYPES):
-            return read_payout(item.payload)
+            return read_payout(self._payload(item))
         if item.type.startswith(TRANSFER_TYPES) and item.account == PLATFORM:
-            return read_transfer(item.payload)
+            return read_transfer(self._payload(item))
         if item.type == BALANCE_AVAILABLE:
             woken = wake_for_balance(self.connection, item.account, self.now_ms)
             status = EventStatus.APPLIED if woken else EventStatus.IGNORED
@@ -286,6 +297,9 @@ class Batch:
         self._finish(item, EventStatus.IGNORED, f"event type {item.type} is not followed")
         return None
 
+    def _payload(self, item: WorkItem) -> bytes:
+        return self.rules.payloads.open(self.connection, item.id, item.payload)
+
     def _account(self, item: WorkItem) -> None:
         """An account has no rank to order its events by: Stripe is asked how it is now, once for all that
         came before the question."""
@@ -295,7 +309,7 @@ class Batch:
         self._defer(item, Deferred("the account is asked for", ask_stripe=True))
 
     def _thin(self, item: WorkItem) -> None:
-        related = read_related(item.payload)
+        related = read_related(self._payload(item))
         if related and related.type in FOLLOWED_RELATED:
             self._defer(item, Deferred(f"thin event: {related.type} is fetched", ask_stripe=True))
             return
@@ -347,6 +361,13 @@ class Batch:
             asked = self.work.result.asked_again if settled else self.work.result.lookups
             asked.append(item.id)
         self._note(item, EventStatus.DEFERRED, decision.reason)
+
+    def _block(self, item: WorkItem, error: PayloadUnavailableError) -> None:
+        """Put off until a person or a setting helps; a missing key must not kill what it would open."""
+        if item.status not in SETTLED_EVENT_STATUSES:
+            self.work.blocked.append((item.id, str(error)))
+            self._healed(item)
+        self._note(item, EventStatus.DEFERRED, str(error)[:300])
 
     def _fail(self, item: WorkItem, error: BaseException) -> None:
         """A failed attempt: tried again later, or dead where that cannot help."""

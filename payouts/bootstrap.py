@@ -10,6 +10,7 @@ import redis
 from sqlalchemy import Engine
 
 from payouts.apply import Applier
+from payouts.archiving import Archiver
 from payouts.batch import Rules
 from payouts.channels.folder import FolderChannel
 from payouts.channels.log import LogChannel
@@ -21,13 +22,16 @@ from payouts.gateway import NoGateway, StripeGateway
 from payouts.ids import IdMaker
 from payouts.lookup import Resolver
 from payouts.notices import Channel, Route
+from payouts.payloads import Payloads
 from payouts.readiness import HOUR_MS, GateRules
 from payouts.reconciling import Reconciler
 from payouts.replayer import Replayer
 from payouts.rounds import Rounds
 from payouts.sdk_gateway import Kind, Pace, SdkGateway, at_once
+from payouts.sealing import Sealer
 from payouts.sending import Sender
 from payouts.settings import Settings
+from payouts.shelf import open_shelf
 from payouts.storage.engine import build_engine
 from payouts.storage.presence import Presence
 from payouts.storage.token_bucket import TokenBucket
@@ -104,9 +108,10 @@ def open_worker(settings: Settings, client: redis.Redis, clock: Clock = now_ms) 
     worker = process_name()
     make_id = IdMaker(clock)
     gateway = open_gateway(settings, shared_pace(settings, client))
-    applier = Applier(engine, Rules(make_id, clock, worker, settings.event_max_attempts))
+    payloads = open_payloads(settings)
+    rules = Rules(make_id, clock, worker, settings.event_max_attempts, payloads=payloads)
     sender = Sender(engine, gateway, sending_rules(settings, make_id, clock, worker))
-    return WorkerParts(engine, applier, sender, gateway)
+    return WorkerParts(engine, Applier(engine, rules), sender, gateway)
 
 
 def sending_rules(settings: Settings, make_id: IdMaker, clock: Clock, worker: str) -> SendingRules:
@@ -129,7 +134,7 @@ def open_replayer(settings: Settings, parts: WorkerParts, clock: Clock = now_ms)
 def open_what_if(settings: Settings, engine: Engine, clock: Clock = now_ms) -> WhatIf:
     """What finds out what a replay would change."""
     make_id = IdMaker(clock)
-    rules = Rules(make_id, clock, "what-if", settings.event_max_attempts)
+    rules = Rules(make_id, clock, "what-if", settings.event_max_attempts, payloads=open_payloads(settings))
     return WhatIf(engine, rules, sending_rules(settings, make_id, clock, "what-if"))
 
 
@@ -137,6 +142,24 @@ def open_failure_watch(settings: Settings, engine: Engine, clock: Clock = now_ms
     """What alerts of failures."""
     ages_ms = (round(settings.dead_alert_age_s * 1000), round(settings.blocked_alert_age_s * 1000))
     return FailureWatch(engine, IdMaker(clock), clock, *ages_ms)
+
+
+def open_sealer(settings: Settings) -> Sealer:
+    """What seals payloads, for whoever puts events into the inbox."""
+    return Sealer(settings.sealing_keys)
+
+
+def open_payloads(settings: Settings) -> Payloads:
+    """What finds and opens payloads; nothing is opened yet."""
+    return Payloads(open_sealer(settings), open_shelf(settings.archive_url) if settings.archive_url else None)
+
+
+def open_archiver(settings: Settings, engine: Engine, clock: Clock = now_ms) -> Archiver:
+    """What archives old payloads. SettingsError where no archive is set."""
+    if not settings.archive_url:
+        raise SettingsError("ARCHIVE_URL is not set: a folder, or an address as s3://bucket/prefix")
+    shelf = open_shelf(settings.archive_url)
+    return Archiver(engine, shelf, open_sealer(settings), IdMaker(clock), clock, settings.archive_after_days)
 
 
 def open_reconciler(

@@ -24,6 +24,10 @@ POINTS = frozenset(
         "send.after_commit",
         "send.after_call",
         "tell.before_record",
+        "archive.after_write",
+        "archive.before_commit",
+        "archive.after_commit",
+        "archive.before_replace",
     }
 )
 

@@ -59,6 +59,15 @@ class PayloadError(PayoutsError):
     """A stored payload does not read as what its type promises. Trying again cannot help."""
 
 
+class PayloadUnavailableError(PayoutsError):
+    """A payload cannot be had now: no key opens it, or its archive file does not answer or is damaged.
+
+    Its event waits for a person or a setting: no attempt is counted, and it does not die of it.
+    """
+
+    transient = True
+
+
 class GatewayError(PayoutsError):
     """A call to Stripe did not give an answer to act on.
 

@@ -4,10 +4,12 @@ import contextlib
 import logging
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TextIO, cast
 
 import structlog
+
+from payouts.redaction import REDACTED, SENSITIVE, redacted
 
 _SECRET = re.compile(
     r"(whsec_|sk_live_|sk_test_|rk_live_|rk_test_|\bpt_(?=[\w-]{43}))[A-Za-z0-9_+/=-]+"
@@ -23,6 +25,20 @@ def redact(text: str) -> str:
 def _redact_line(_: Any, __: str, line: str) -> str:
     # On the finished line: nothing inside of a list, a mapping or an exception escapes it.
     return redact(line)
+
+
+_HIDDEN = SENSITIVE - {"name"}
+"""Of a line's own fields: there `name` is that of a notice or a store."""
+
+
+def _redact_fields(_: Any, __: str, line: Any) -> Any:
+    # What an object of Stripe's says of people, should one come to be logged as a whole.
+    for name, value in line.items():
+        if name in _HIDDEN and value is not None:
+            line[name] = REDACTED
+        elif isinstance(value, Mapping | list):
+            line[name] = redacted(value)
+    return line
 
 
 class _Unbreakable:
@@ -55,6 +71,7 @@ def configure_logging(level: str, style: str) -> None:
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _redact_fields,
     ]
     tail: list[Any] = [structlog.processors.format_exc_info, renderer, _redact_line]
     structlog.configure(

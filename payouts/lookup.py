@@ -1,26 +1,26 @@
 """Events that cannot be resolved from themselves: Stripe is asked, outside any transaction, and believed."""
 
+import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
 from payouts.apply import Applier
-from payouts.batch import ACCOUNT_TYPES, Batch, BatchResult
-from payouts.errors import GatewayError
+from payouts.batch import ACCOUNT_TYPES, BLOCKED_WAIT_MS, Batch, BatchResult
+from payouts.errors import GatewayError, PayloadUnavailableError
 from payouts.event import THIN, PayoutObject, read_payout, read_related
 from payouts.gateway import StripeGateway
 from payouts.ids import time_of
+from payouts.pause import Pause
 from payouts.refreshing import Refresher
 from payouts.storage.columns import PLATFORM
 from payouts.storage.engine import is_unavailable
 from payouts.storage.inbox import WorkItem
 from payouts.storage.partner_rows import registered_accounts
+from payouts.storage.queries import reading
 
 _Settle = Callable[[Batch, WorkItem], BatchResult]
-
-BLOCKED_WAIT_MS = 300_000
-"""How long an event waits that a person or a setting holds up (no API key, access lost)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,7 @@ class Resolver:
 
     applier: Applier
     gateway: StripeGateway
+    pause: Pause = field(default_factory=Pause)
 
     @property
     def refresher(self) -> Refresher:
@@ -42,6 +43,8 @@ class Resolver:
             item = self.applier.lock_one(connection, inbox_id)
         if item is None:
             return BatchResult()
+        if self.pause.is_open(self.applier.rules.clock()):
+            return self._put_off(inbox_id, "Stripe does not answer just now; it is asked again", _wait_ms())
         try:
             if item.type.startswith(ACCOUNT_TYPES):
                 if not self._asked_since(item):
@@ -50,6 +53,7 @@ class Resolver:
                     inbox_id, lambda batch, held: batch.finish_one(held, "the account was asked for")
                 )
             fetched = self._fetch(item)
+            self.pause.answered()
             return self._with_item(
                 inbox_id, lambda batch, held: batch.settle([(held, fetched)], confirmed=True)
             )
@@ -65,19 +69,27 @@ class Resolver:
         return (asked_at_ms or 0) > time_of(item.id)
 
     def _fetch(self, item: WorkItem) -> PayoutObject:
+        with reading(self.applier.engine) as connection:
+            payload = self.applier.rules.payloads.open(connection, item.id, item.payload)
         if item.kind == THIN:
-            related = read_related(item.payload)
+            related = read_related(payload)
             payout_id = related.id if related else ""
         else:
-            payout_id = read_payout(item.payload).id
+            payout_id = read_payout(payload).id
         return self.gateway.payout(payout_id, None if item.account == PLATFORM else item.account)
 
     def _not_settled(self, inbox_id: int, error: Exception) -> BatchResult:
-        if isinstance(error, GatewayError) and error.blocked:
-            return self._with_item(
-                inbox_id, lambda batch, held: batch.defer_one(held, str(error), BLOCKED_WAIT_MS)
-            )
+        if isinstance(error, PayloadUnavailableError) or (isinstance(error, GatewayError) and error.blocked):
+            return self._put_off(inbox_id, str(error), BLOCKED_WAIT_MS)
+        if (
+            isinstance(error, GatewayError) and error.transient
+        ):  # no fault of the event's: it never dies of it
+            self.pause.unanswered(self.applier.rules.clock())
+            return self._put_off(inbox_id, str(error), _wait_ms())
         return self._with_item(inbox_id, lambda batch, held: batch.fail_one(held, error))
+
+    def _put_off(self, inbox_id: int, reason: str, wait_ms: int) -> BatchResult:
+        return self._with_item(inbox_id, lambda batch, held: batch.defer_one(held, reason, wait_ms))
 
     def _with_item(self, inbox_id: int, settle: _Settle) -> BatchResult:
         def work(connection: Connection) -> BatchResult:
@@ -86,3 +98,7 @@ class Resolver:
             return settle(Batch(self.applier.rules, connection), held) if held else BatchResult()
 
         return self.applier.in_one_transaction(work)
+
+
+def _wait_ms() -> int:
+    return int(UNANSWERED_WAIT_MS * random.uniform(0.5, 1.5))  # so that not all come back together

@@ -6,6 +6,13 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from payouts.errors import SettingsError
+from payouts.sealing import check_key
+
+_SECRET_LISTS = {
+    "stripe_webhook_secret": "whsec_…",
+    "stripe_connect_webhook_secret": "whsec_…",
+    "payload_keys": "keys",
+}
 
 
 class Settings(BaseSettings):
@@ -87,6 +94,17 @@ class Settings(BaseSettings):
     """Of those delivered. Longer than the 30 days for which Stripe keeps events: what is gone could be told
     again if such an event is replayed."""
 
+    payload_keys: SecretStr = SecretStr("")
+    """Fernet keys, comma-separated: the first one seals payloads, all of them open. Empty: they are kept as
+    they came."""
+    archive_url: str = ""
+    """Where payloads go that are old: a folder, or an address of fsspec's as s3://bucket/prefix. Empty: they
+    stay in the database."""
+    archive_after_days: int = Field(default=90, ge=31)
+    """Of finished events. Longer than the 30 days for which Stripe can be asked for them."""
+    archive_interval_s: float = Field(default=86_400.0, ge=0)
+    """How often old payloads are looked for. 0: only by command."""
+
     sweep_interval_s: float = Field(default=2.0, gt=0)
     sweep_grace_s: float = Field(default=10.0, gt=0)
     sweep_max_queued: int = Field(default=200, ge=1)
@@ -111,12 +129,15 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _secrets_are_whole(self) -> Self:
-        for name in ("stripe_webhook_secret", "stripe_connect_webhook_secret"):
+        for name, what in _SECRET_LISTS.items():
             raw = getattr(self, name).get_secret_value()
             if raw and any(not part.strip() for part in raw.split(",")):
-                raise ValueError(
-                    f"{name.upper()} has an empty entry: it is a comma-separated list of whsec_…"
-                )
+                raise ValueError(f"{name.upper()} has an empty entry: it is a comma-separated list of {what}")
+        try:
+            for key in self.sealing_keys:
+                check_key(key)
+        except SettingsError as error:
+            raise ValueError(str(error)) from None
         return self
 
     @property
@@ -140,6 +161,11 @@ class Settings(BaseSettings):
     def connect_secrets(self) -> list[str]:
         """Signing secrets of the Connect endpoint."""
         return _listed(self.stripe_connect_webhook_secret)
+
+    @property
+    def sealing_keys(self) -> list[str]:
+        """The keys of payloads at rest, the one that seals first."""
+        return _listed(self.payload_keys)
 
 
 def load_settings(**overrides: object) -> Settings:

@@ -135,7 +135,8 @@ class WhatIf:
         ids = RecordingIds(self.rules.make_id)
         with self.engine.connect() as connection, connection.begin() as transaction:
             try:
-                items = inbox.lock_any(connection, [event.id for event in group])
+                locked = inbox.lock_any(connection, [event.id for event in group])
+                items = self.rules.payloads.fetch(connection, locked)
                 result = Batch(dataclasses.replace(self.rules, make_id=ids), connection).run(items)
                 calls = list(self._calls(connection, ids, result))
                 written = written_by(connection, ids.drawn)

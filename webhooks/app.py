@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from starlette.applications import Starlette
 from starlette.routing import Route
 
-from payouts.bootstrap import open_receiver_engine, open_redis
+from payouts.bootstrap import open_receiver_engine, open_redis, open_sealer
 from payouts.clock import now_ms
 from payouts.ids import IdMaker
 from payouts.settings import Settings
@@ -39,7 +39,8 @@ def build_app(settings: Settings) -> Starlette:
     )
     hints.breaker = stores.redis
     intake = Intake(stores.write, settings.receiver_max_waiting, settings.receiver_max_waiting_bytes)
-    endpoint = Endpoint(intake, secrets, settings.livemode, make_id, now_ms, settings.log_events)
+    seal = open_sealer(settings).seal
+    endpoint = Endpoint(intake, secrets, settings.livemode, make_id, now_ms, seal, settings.log_events)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:

@@ -17,6 +17,7 @@ from payouts.errors import PayloadError, PayoutsError
 from payouts.event import Envelope, read_envelope
 from payouts.ids import IdMaker
 from payouts.logs import get_logger
+from payouts.sealing import Sealer
 from payouts.storage.inbox import WEBHOOK, NewEvent
 from webhooks.intake import Intake, OverloadedError
 from webhooks.signature import BadSignatureError, SigningSecret, verify
@@ -59,6 +60,8 @@ class Endpoint:
     livemode: bool
     make_id: IdMaker
     clock: Clock
+    seal: Callable[[bytes], bytes] = Sealer().seal
+    """How the body is kept, in the inbox and in the spill."""
     log_events: bool = False
     counts: Counts = field(default_factory=Counts)
     now_s: Callable[[], float] = time.time
@@ -93,7 +96,8 @@ class Endpoint:
             self.counts.other_mode += 1
             self._log_received(envelope, "other mode: acknowledged, not stored")
             return
-        event = NewEvent(self.make_id(), envelope, WEBHOOK, secret.label, self.clock(), body)
+        stored = self.seal(body)
+        event = NewEvent(self.make_id(), envelope, WEBHOOK, secret.label, self.clock(), stored)
         await self.intake.accept(event)
         self.counts.received += 1
         if self.log_events:

@@ -7,6 +7,7 @@ from dramatiq import Worker, set_broker
 from dramatiq.middleware import Retries
 
 from payouts.bootstrap import (
+    open_archiver,
     open_channels,
     open_engine,
     open_failure_watch,
@@ -31,6 +32,7 @@ from payouts.storage.migrate import require_current
 from payouts.storage.presence import EVERY_S as PRESENCE_EVERY_S
 from payouts.storage.spill import Spill
 from workers.actors import Actors
+from workers.archive import Archiving
 from workers.broker import WakingRedisBroker
 from workers.check import LedgerChecking
 from workers.messages import Messages
@@ -66,6 +68,8 @@ def run_worker(settings: Settings) -> None:
     def declare_maintenance(broker: WakingRedisBroker) -> None:
         reconciling.declare(broker)
         checking.declare(broker)
+        if settings.archive_url:
+            Archiving(open_archiver(settings, parts.engine), messages).declare(broker)
 
     def pool(declare: Callable[[WakingRedisBroker], None], threads: int) -> Worker:
         broker = WakingRedisBroker(client, settings.queue_namespace, middleware=[Retries()])
@@ -127,11 +131,13 @@ def run_scheduler(settings: Settings) -> None:
     get_logger().info("scheduler.started", sweep_every_s=settings.sweep_interval_s)
     rounds = [Job("reconcile", STEP_EVERY_S, starter.sweep)] if settings.reconcile_interval_s else []
     check_s = settings.ledger_check_interval_s
+    archive_s = settings.archive_interval_s if settings.archive_url else 0
     run_jobs(
         [
             *rounds,
             *([Job("check the ledger", check_s, messages.check_ledger)] if check_s else []),
             Job("presence", PRESENCE_EVERY_S, lambda: presence.note("scheduler", process_name())),
+            *([Job("archive", archive_s, messages.archive)] if archive_s else []),
             Job("sweep", settings.sweep_interval_s, sweeper.sweep),
             Job("drain", settings.sweep_interval_s, drain),
             Job("replay", settings.sweep_interval_s, replays.sweep),

@@ -29,6 +29,7 @@ DELIVER_NOTICES = "deliver_notices"
 RECONCILE = "reconcile_account"
 CHECK_LEDGER = "check_ledger"
 REPLAY = "go_on_with_replay"
+ARCHIVE = "archive_payloads"
 
 
 class Messages:
@@ -81,6 +82,10 @@ class Messages:
     def replay(self, replay_id: int) -> None:
         """Ask for a replay to be taken further."""
         self._send(REPLAYS_QUEUE, REPLAY, replay_id)
+
+    def archive(self) -> None:
+        """Ask for a step's worth of old payloads to be archived."""
+        self._send(MAINTENANCE_QUEUE, ARCHIVE)
 
     def waiting(self, queue: str) -> int:
         """How many messages of `queue` no worker has fetched yet."""

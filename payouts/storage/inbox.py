@@ -22,7 +22,10 @@ _ADD_TRIES = 5
 
 
 class NewEvent(msgspec.Struct, frozen=True):
-    """An event on its way into the inbox. `id` is drawn by the receiver, once for each delivery."""
+    """An event on its way into the inbox. `id` is drawn by the receiver, once for each delivery.
+
+    `payload` is what is stored: Stripe's bytes, sealed by `payouts.sealing.Sealer.seal`.
+    """
 
     id: int
     envelope: Envelope
@@ -34,7 +37,7 @@ class NewEvent(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class WorkItem:
-    """An event under lock, ready to be decided on."""
+    """An event under lock, ready to be decided on. `payload`: as stored; `payouts.payloads` opens it."""
 
     id: int
     event_id: str

@@ -1,6 +1,7 @@
 """The whole schema: every table of the service in one `metadata`, for migrations and checks."""
 
 from payouts.storage import (
+    archive_tables,
     difference_tables,
     failure_tables,
     money_tables,
@@ -12,6 +13,7 @@ from payouts.storage import (
 from payouts.storage.columns import metadata
 
 __all__ = [
+    "archive_tables",
     "difference_tables",
     "failure_tables",
     "metadata",
