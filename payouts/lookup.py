@@ -20,6 +20,8 @@ from payouts.storage.inbox import WorkItem
 from payouts.storage.partner_rows import registered_accounts
 from payouts.storage.queries import reading
 
+UNANSWERED_WAIT_MS = 60_000
+"""How long, on the average, an event waits whose question Stripe did not answer."""
 _Settle = Callable[[Batch, WorkItem], BatchResult]
 
 
