@@ -30,6 +30,16 @@ from payouts.transfer import TransferObject, leg_id_in, read_transfer
 PAYOUT_TYPES, TRANSFER_TYPES = "payout.", "transfer."
 BALANCE_AVAILABLE = "balance.available"
 ACCOUNT_TYPES = ("account.", "capability.")
+HANDLED_TYPES = (
+    *("payout.created", "payout.updated", "payout.paid", "payout.failed", "payout.canceled"),
+    "payout.reconciliation_completed",
+    *("transfer.created", "transfer.updated", "transfer.reversed"),
+    BALANCE_AVAILABLE,
+    *("account.updated", "account.application.deauthorized", "capability.updated"),
+    *("account.external_account.created", "account.external_account.updated"),
+    "account.external_account.deleted",
+)
+"""The types of events that `Batch` does something with; 20 at the most, as Stripe's lists take no more."""
 FOLLOWED_RELATED = frozenset({"payout", "v1.payout"})
 """Types of related objects that a thin event is looked up for."""
 LOOKUP_WAIT_MS = 60_000

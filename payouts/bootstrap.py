@@ -28,6 +28,8 @@ from payouts.settings import Settings
 from payouts.storage.engine import build_engine
 from payouts.storage.token_bucket import TokenBucket
 from payouts.telling import Teller, TellingRules
+from payouts.walking import Hint, Walker
+from payouts.walks import Walks
 
 
 def open_engine(settings: Settings) -> Engine:
@@ -106,6 +108,26 @@ def open_rounds(settings: Settings, engine: Engine, clock: Clock = now_ms) -> Ro
     """The rounds in which accounts are compared."""
     every_ms = round(settings.reconcile_interval_s * 1000)
     return Rounds(engine, IdMaker(clock), clock, every_ms, settings.reconcile_reads_most)
+
+
+def open_walker(
+    settings: Settings,
+    engine: Engine,
+    gateway: StripeGateway,
+    hint: Hint,
+    reads_most: int | None = None,
+    clock: Clock = now_ms,
+) -> Walker:
+    """What walks Stripe's lists of events; `hint` is told what it adds to the inbox."""
+    return Walker(engine, gateway, IdMaker(clock), clock, settings.livemode, hint, reads_most)
+
+
+def open_walks(settings: Settings, engine: Engine, clock: Clock = now_ms) -> Walks:
+    """Which walk is next."""
+    every_ms = round(settings.catch_up_interval_s * 1000)
+    gap_ms = round(settings.catch_up_gap_s * 1000) if every_ms else 0
+    reads_most = settings.catch_up_reads_per_hour
+    return Walks(engine, IdMaker(clock), clock, every_ms, gap_ms, reads_most, settings.proof_daily)
 
 
 def open_channels(settings: Settings) -> dict[str, Channel]:

@@ -24,6 +24,8 @@ POINTS = frozenset(
         "send.after_commit",
         "send.after_call",
         "tell.before_record",
+        "catch_up.before_commit",
+        "catch_up.after_commit",
     }
 )
 

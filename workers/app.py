@@ -13,6 +13,8 @@ from payouts.bootstrap import (
     open_redis,
     open_rounds,
     open_teller,
+    open_walker,
+    open_walks,
     open_worker,
 )
 from payouts.clock import now_ms
@@ -27,6 +29,7 @@ from payouts.storage.migrate import require_current
 from payouts.storage.spill import Spill
 from workers.actors import Actors
 from workers.broker import WakingRedisBroker
+from workers.catch_up import LOOK_EVERY_S, CatchingUp, WalkStarter
 from workers.check import LedgerChecking
 from workers.messages import Messages
 from workers.notify import NoticeSweeper, Notifier
@@ -53,7 +56,13 @@ def run_worker(settings: Settings) -> None:
 
     checking = LedgerChecking(parts.engine, parts.applier.rules.make_id, now_ms)
 
+    walker = open_walker(
+        settings, parts.engine, parts.gateway, messages.apply, settings.catch_up_reads_per_hour
+    )
+    catching_up = CatchingUp(walker, open_walks(settings, parts.engine), messages)
+
     def declare_maintenance(broker: WakingRedisBroker) -> None:
+        catching_up.declare(broker)
         reconciling.declare(broker)
         checking.declare(broker)
 
@@ -102,6 +111,10 @@ def run_scheduler(settings: Settings) -> None:
 
     starter = RoundStarter(open_rounds(settings, engine), messages)
 
+    walks = WalkStarter(open_walks(settings, engine), messages)
+    asks_stripe = bool(settings.stripe_api_key.get_secret_value())
+    catches_up = asks_stripe and (settings.catch_up_interval_s or settings.proof_daily)
+
     def drain() -> None:
         spill.drain(engine, make_id, messages.apply)
 
@@ -112,6 +125,7 @@ def run_scheduler(settings: Settings) -> None:
     run_jobs(
         [
             *rounds,
+            *([Job("catch up", LOOK_EVERY_S, walks.sweep)] if catches_up else []),
             *([Job("check the ledger", check_s, messages.check_ledger)] if check_s else []),
             Job("sweep", settings.sweep_interval_s, sweeper.sweep),
             Job("drain", settings.sweep_interval_s, drain),

@@ -26,6 +26,7 @@ REFRESH = "refresh_partner"
 DELIVER_NOTICES = "deliver_notices"
 RECONCILE = "reconcile_account"
 CHECK_LEDGER = "check_ledger"
+CATCH_UP = "catch_up"
 
 
 class Messages:
@@ -70,6 +71,10 @@ class Messages:
     def reconcile_account(self, account: str) -> None:
         """Ask for an account to be compared with Stripe a step further."""
         self._send(MAINTENANCE_QUEUE, RECONCILE, account)
+
+    def catch_up(self, walk_id: int) -> None:
+        """Ask for a walk through Stripe's list of events to go a page further."""
+        self._send(MAINTENANCE_QUEUE, CATCH_UP, walk_id)
 
     def check_ledger(self) -> None:
         """Ask for the books to be checked."""

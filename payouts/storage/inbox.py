@@ -15,8 +15,8 @@ from payouts.storage.bulk import insert_rows
 from payouts.storage.tables import inbox, inbox_attempts, inbox_deliveries
 from payouts.version import VERSION
 
-WEBHOOK = "webhook"
-"""How an event came in; catch-up from Stripe's own list will be another `source`."""
+WEBHOOK, CATCH_UP = "webhook", "catch-up"
+"""How an event came in: delivered by Stripe, or found in Stripe's own list."""
 _ADD_TRIES = 5
 
 
@@ -50,11 +50,14 @@ _COLUMNS = (
 )
 
 
-def add_events(connection: Connection, events: Sequence[NewEvent], make_id: IdMaker) -> list[int]:
+def add_events(
+    connection: Connection, events: Sequence[NewEvent], make_id: IdMaker, *, delivered: bool = True
+) -> list[int]:
     """Store `events` and return the inbox ids of those that were new.
 
     An event that is there already gets a row in `inbox_deliveries` instead, unless this very delivery
-    (the same `id`) was stored before: then it is a repeated write, not a repeated delivery.
+    (the same `id`) was stored before: then it is a repeated write, not a repeated delivery. Nor does it get
+    one where the events were not `delivered`, but read from a list.
     """
     # One order for everybody: two receivers never wait for each other in a circle.
     waiting = sorted(events, key=lambda event: (event.envelope.event_id, event.id))
@@ -65,7 +68,10 @@ def add_events(connection: Connection, events: Sequence[NewEvent], make_id: IdMa
             return new_ids + [event.id for event in waiting]
         stored = _stored_ids(connection, [event.envelope.event_id for event in waiting])
         new_ids += [e.id for e in waiting if stored.get(e.envelope.event_id) == e.id]
-        _note_deliveries(connection, [e for e in waiting if stored.get(e.envelope.event_id, e.id) != e.id])
+        if delivered:
+            _note_deliveries(
+                connection, [e for e in waiting if stored.get(e.envelope.event_id, e.id) != e.id]
+            )
         # Left out although its event is unknown: another process drew the same row id. Draw again.
         waiting = [
             msgspec.structs.replace(e, id=make_id()) for e in waiting if e.envelope.event_id not in stored
