@@ -20,7 +20,7 @@ MISSING = "alert.events_missing"
 
 
 def prove(connection: Connection, walk: Walk, tally: Tally, make_id: IdMaker, now_ms: int) -> Proof:
-    """Append the proof that a walk came to, in the caller's transaction. Operators are told of what missed."""
+    """Append the proof that a walk came to, in the caller's transaction. An alert tells what was missing."""
     head = proof_rows.lock_chain(connection, walk.account)
     counted = totals(tally.statuses)
     proof = proof_rows.append(

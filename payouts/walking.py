@@ -61,8 +61,8 @@ class Walker:
         """Walk a page further and return the walk as it is then.
 
         None where this call did not move it: it is over, somebody else moved it, or no more may be asked for
-        in this hour. Raises GatewayError where Stripe gives no answer for the moment; where it never will, the
-        walk has failed.
+        in this hour. Raises GatewayError where Stripe gives no answer for the moment; where it never will,
+        the walk has failed.
         """
         with reading(self.engine) as connection:
             walk = catch_up_rows.find_walk(connection, walk_id)

@@ -231,5 +231,6 @@ class Walks:
         return Wish(mark.account, Cause.PROOF, key, BY_SCHEDULE, since_s, since_s + DAY_S - 1)
 
     def _from_mark(self, mark: Mark, cause: Cause, recipe: Recipe, now_ms: int) -> Wish:
-        since_s, until_s = mark.walked_until_s - OVERLAP_S, now_ms // 1000
+        until_s = now_ms // 1000
+        since_s = min(mark.walked_until_s - OVERLAP_S, until_s)  # a clock may be set back
         return Wish(mark.account, cause, f"{SCHEDULED}:{recipe}", BY_SCHEDULE, since_s, until_s, recipe)
