@@ -10,6 +10,7 @@ import typer
 from console import (
     audit,
     brakes,
+    catch_up,
     crediting,
     database,
     deliver,
@@ -21,6 +22,7 @@ from console import (
     partners,
     payout_commands,
     people,
+    proofs,
     reconcile,
     request_commands,
     schedules,
@@ -61,6 +63,8 @@ app.add_typer(people.people, name="people")
 app.add_typer(people.tokens, name="token")
 app.add_typer(audit.app, name="audit")
 app.add_typer(reconcile.app, name="reconcile")
+app.add_typer(catch_up.app, name="catch-up")
+app.add_typer(proofs.app, name="proof")
 app.add_typer(database.app, name="db")
 app.command("deliver")(deliver.deliver)
 app.command("demo")(demo.demo)

@@ -8,8 +8,8 @@ from payouts.clock import iso
 KEPT_S = 30 * 24 * 3_600
 """Stripe lists the events of 30 days (https://docs.stripe.com/api/events)."""
 OVERLAP_S = 900
-"""An event may be listed minutes after it was created: walks begin so long before the watermark, and what is
-younger is not proven."""
+"""An event may be listed minutes after it was created: walks begin so long before the watermark, daily proofs
+so long after midnight (our judgement: Stripe names no time)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,18 +58,22 @@ class Proof:
         return "complete: everything that Stripe lists was in the inbox"
 
 
-def not_known(types: Sequence[str] | None, cut: bool, since_s: int, until_s: int) -> list[str]:
-    """What a proof of these seconds cannot know, in plain words."""
+def not_known(proof: Proof, types: Sequence[str] | None, *, cut: bool) -> list[str]:
+    """What `proof` cannot know, in plain words."""
+    made_s = proof.made_at_ms // 1000
     lines = []
     if cut:
-        lines.append(
-            f"what is older than {iso(since_s * 1000)}: Stripe lists the events of the last 30 days only"
-        )
+        since = iso(proof.since_s * 1000)
+        lines.append(f"what is older than {since}: Stripe lists the events of the last 30 days only")
+    if proof.until_s + OVERLAP_S > made_s:
+        minutes = OVERLAP_S // 60
+        lines.append(f"the last minutes: Stripe may list an event up to {minutes} minutes late, or later")
+    else:
+        lines.append("what Stripe listed only after the proof was made")
     if types is not None:
         lines.append(f"events of other types than the {len(types)} that this service handles")
     return [
         *lines,
         "changes for which Stripe never made an event: `payouts catch-up --compare` compares the objects",
         "thin events: Stripe keeps them in another list",
-        f"what was created after {iso(until_s * 1000)}, or was listed only after the proof was made",
     ]

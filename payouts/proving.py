@@ -12,9 +12,9 @@ from payouts.ids import IdMaker
 from payouts.logs import get_logger
 from payouts.proof import Proof
 from payouts.storage import proof_rows
-from payouts.storage.catch_up_rows import Walk
 from payouts.storage.partner_notices import PlatformNotice, insert_platform_notice
 from payouts.tally import Tally, totals
+from payouts.walk import Walk
 
 MISSING = "alert.events_missing"
 

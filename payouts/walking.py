@@ -24,13 +24,14 @@ from payouts.ids import IdMaker
 from payouts.logs import get_logger
 from payouts.proving import prove
 from payouts.storage import catch_up_rows
-from payouts.storage.catch_up_rows import WALKS, Cause, Recipe, Walk, WalkStatus
+from payouts.storage.catch_up_rows import WALKS
 from payouts.storage.columns import PLATFORM
 from payouts.storage.inbox import CATCH_UP, NewEvent, add_events
 from payouts.storage.mark_rows import lock_mark, save_mark, take_read
 from payouts.storage.queries import reading
 from payouts.storage.unit import in_transaction
 from payouts.tally import Listed, Stored, Tally
+from payouts.walk import Cause, Recipe, Walk, WalkStatus
 
 INSERT_MOST_BYTES = 4 * 1024 * 1024
 """Of one INSERT: well under what a database takes at once, even where every byte is escaped."""

@@ -16,9 +16,10 @@ from payouts.ids import IdMaker
 from payouts.logs import get_logger
 from payouts.proof import KEPT_S, OVERLAP_S
 from payouts.storage import catch_up_rows, mark_rows
-from payouts.storage.catch_up_rows import WALKS, Cause, Recipe, Walk, WalkStatus
+from payouts.storage.catch_up_rows import WALKS
 from payouts.storage.mark_rows import HOUR_S, Mark
 from payouts.storage.unit import in_transaction
+from payouts.walk import Cause, Recipe, Walk, WalkStatus
 from payouts.walking import AGAIN_MS, Walker, ended
 
 CLOCKS_DIFFER_S = 60

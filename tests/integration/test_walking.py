@@ -12,8 +12,8 @@ from sqlalchemy import Engine
 from payouts.batch import HANDLED_TYPES
 from payouts.errors import GatewayError, RefusedError
 from payouts.gateway import EventsQuery, ListedEvent, Page
-from payouts.storage.catch_up_rows import Recipe, WalkStatus
 from payouts.storage.columns import PLATFORM
+from payouts.walk import Recipe, WalkStatus
 from payouts.walks import mark_new
 from tests.support.catching_up import ACCOUNT, DAY_S, Catcher
 

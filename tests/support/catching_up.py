@@ -13,11 +13,12 @@ from payouts.gateway import StripeGateway
 from payouts.ids import IdMaker
 from payouts.proof import Proof
 from payouts.storage import inbox, proof_rows
-from payouts.storage.catch_up_rows import Cause, Recipe, Walk, find_walk
+from payouts.storage.catch_up_rows import find_walk
 from payouts.storage.columns import PLATFORM, metadata
 from payouts.storage.inbox import NewEvent
 from payouts.storage.queries import reading
 from payouts.storage.unit import in_transaction
+from payouts.walk import Cause, Recipe, Walk
 from payouts.walking import Walker
 from payouts.walks import COMMANDED, PROOF, Walks, Wish, begin
 from tests.support.lives import event_body, payout_object
