@@ -52,9 +52,6 @@ def begin(connection: Connection, wish: Wish, make_id: IdMaker, now_ms: int) -> 
     One for the same key that asks for something else is given up. Raises RefusedError `nothing_to_walk`
     where the time is empty.
     """
-    held = catch_up_rows.lock_open_walk(connection, wish.account, wish.open_key)
-    if held is not None and _goes_as_far(held, wish):
-        return held
     horizon_s = now_ms // 1000 - KEPT_S
     since_s = max(wish.since_s, horizon_s)
     if since_s > wish.until_s:
@@ -63,6 +60,9 @@ def begin(connection: Connection, wish: Wish, make_id: IdMaker, now_ms: int) -> 
             "nothing to walk: the time ends before it begins, or more than "
             f"{KEPT_S // DAY_S} days ago, which is as far as Stripe lists events",
         )
+    held = catch_up_rows.lock_open_walk(connection, wish.account, wish.open_key)
+    if held is not None and _goes_as_far(held, wish, since_s):
+        return held
     if held is not None:
         WALKS.save(connection, [ended(held, WalkStatus.GIVEN_UP, now_ms)])
     mark_new(connection, make_id, now_ms)
@@ -100,12 +100,12 @@ def begin(connection: Connection, wish: Wish, make_id: IdMaker, now_ms: int) -> 
     return walk
 
 
-def _goes_as_far(held: Walk, wish: Wish) -> bool:
+def _goes_as_far(held: Walk, wish: Wish, since_s: int) -> bool:
     if (held.recipe, held.all_types) != (wish.recipe, wish.all_types):
         return False
     if wish.cause == Cause.PROOF:
-        return (held.since_s, held.until_s) == (wish.since_s, wish.until_s)
-    return held.since_s <= wish.since_s
+        return (held.since_s, held.until_s) == (since_s, wish.until_s)
+    return held.since_s <= since_s
 
 
 def mark_new(connection: Connection, make_id: IdMaker, now_ms: int) -> None:

@@ -212,6 +212,9 @@ def test_what_is_older_than_stripe_keeps_is_not_asked_for_and_that_is_on_record(
     assert walk.cut
     assert walk.since_s == bench.now_s - 30 * DAY_S
     assert bench.watermark() == bench.now_s
+    cut_short = bench.wish(since_s=bench.now_s - 45 * DAY_S)
+    bench.clock.pass_(minutes=10)
+    assert bench.wish(since_s=bench.now_s - 45 * DAY_S).id == cut_short.id
     with pytest.raises(RefusedError, match="30 days"):
         bench.wish(since_s=bench.now_s - 45 * DAY_S, until_s=bench.now_s - 40 * DAY_S)
 
