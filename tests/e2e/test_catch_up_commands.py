@@ -87,6 +87,9 @@ def test_stopped_by_ctrl_c_it_goes_on_after_the_last_page_and_says_how_far_back_
     assert first[2:] == (2, "done")
     assert since[1] == 0
     assert shell.rows("SELECT COUNT(*) FROM inbox WHERE source = 'catch-up'") == [first[:1]]
+    status = shell.types("catch-up", "status").splitlines()
+    assert status[1].startswith("platform ")  # walked until the service first ran; nobody is registered
+    assert sum(account in line and "done" in line for line in status) == 2
 
 
 def test_without_an_answer_it_fails_and_says_so_and_goes_on_when_there_is_one(
