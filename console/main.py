@@ -11,6 +11,7 @@ from console import (
     archive,
     audit,
     brakes,
+    catch_up,
     crediting,
     database,
     dead,
@@ -25,6 +26,7 @@ from console import (
     payload,
     payout_commands,
     people,
+    proofs,
     reconcile,
     replays,
     request_commands,
@@ -71,6 +73,8 @@ app.add_typer(reconcile.app, name="reconcile")
 app.command("doctor")(doctor.doctor)
 app.add_typer(archive.app, name="archive")
 app.add_typer(payload.app, name="payload")
+app.add_typer(catch_up.app, name="catch-up")
+app.add_typer(proofs.app, name="proof")
 app.add_typer(database.app, name="db")
 app.command("deliver")(deliver.deliver)
 app.command("demo")(demo.demo)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from console.accounts import accounts, count_accounts
 from console.acting import AsOption, acting
 from console.context import DataOption, JsonOption, settings_of
 from console.listing import AfterOption, LimitOption, SinceOption, UntilOption, make_filters, show
@@ -71,9 +72,9 @@ def run(
             Rechecker(engine, gateway, reconciler, now_ms).recheck(payout, budget, account)
             all_done = True
         else:
-            all_done = _compare(engine, reconciler, budget, account, since_s)
+            all_done = compare(engine, reconciler, budget, account, since_s)
         _print_healed(engine, began_at_ms)
-        count = _print_open(engine, account)
+        count = print_open(engine, account)
     if not all_done:
         out().print(f"not done: Stripe was asked {budget.used} times; run it again to go on")
     if count or not all_done:
@@ -103,45 +104,21 @@ def list_differences(
     show(data, fetch, make_filters(equal, since, until, after), limit, as_json, _COLUMNS, _cells)
 
 
-def _compare(
+def compare(
     engine: "Engine",
     reconciler: "Reconciler",
     budget: "Budget",
     account: str | None,
-    since_s: int | None,
+    since_s: int | None = None,
 ) -> bool:
     """Compare one account or all; whether that came to the end."""
     reconciler.find_late(account)
-    with _progress(1 if account else _count(engine)) as advance:
-        for each in [account] if account else _accounts(engine):
+    with _progress(1 if account else count_accounts(engine)) as advance:
+        for each in [account] if account else accounts(engine):
             if budget.is_spent or not reconciler.compare(each, budget, since_s):
                 return False
             advance(each)
     return True
-
-
-def _accounts(engine: "Engine") -> Iterator[str]:
-    from payouts.storage.columns import PLATFORM
-    from payouts.storage.queries import reading
-    from payouts.storage.round_rows import partner_after
-
-    yield PLATFORM
-    partner_id = 0
-    while True:
-        with reading(engine) as connection:
-            following = partner_after(connection, partner_id)
-        if following is None:
-            return
-        partner_id, account = following
-        yield account
-
-
-def _count(engine: "Engine") -> int:
-    from payouts.storage.queries import reading
-    from payouts.storage.round_rows import count_partners
-
-    with reading(engine) as connection:
-        return 1 + count_partners(connection)
 
 
 @contextmanager
@@ -164,7 +141,7 @@ def _print_healed(engine: "Engine", since_ms: int) -> None:
         out().print(f"{count} healed or gone: payouts reconcile list")
 
 
-def _print_open(engine: "Engine", account: str | None) -> int:
+def print_open(engine: "Engine", account: str | None) -> int:
     """Say what differs now; how much that is."""
     from payouts.storage.difference_rows import difference_list
     from payouts.storage.queries import Filters, reading

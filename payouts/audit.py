@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, ClassVar, Protocol, TypeVar
 
 GENESIS = "0" * 64
 """The `previous` of a chain's first entry."""
@@ -34,6 +34,22 @@ class Entry:
     details: str
     previous: str
     digest: str = ""
+
+
+class Link(Protocol):
+    """A dataclass that can stand in a chain; `number` counts from 1."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def number(self) -> int: ...
+    @property
+    def previous(self) -> str: ...
+    @property
+    def digest(self) -> str: ...
+
+
+L = TypeVar("L", bound=Link)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,19 +85,19 @@ def canonical(value: Any) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 
 
-def digest_of(entry: Entry) -> str:
+def digest_of(entry: Link) -> str:
     """SHA-256 in hex over the canonical JSON of every field but `digest` itself."""
     fields = dataclasses.asdict(entry)
     del fields["digest"]
     return hashlib.sha256(canonical(fields).encode()).hexdigest()
 
 
-def sealed(entry: Entry) -> Entry:
+def sealed(entry: L) -> L:
     """`entry` with its digest."""
     return dataclasses.replace(entry, digest=digest_of(entry))
 
 
-def verify(entries: Iterable[Entry], head: Head) -> Fault | None:
+def verify(entries: Iterable[Link], head: Head) -> Fault | None:
     """The first of a chain's `entries`, read in the order of their numbers, that does not fit; else None."""
     last = START
     for entry in entries:
@@ -94,7 +110,7 @@ def verify(entries: Iterable[Entry], head: Head) -> Fault | None:
     return None
 
 
-def _misfit(last: Head, entry: Entry, head: Head) -> Fault | None:
+def _misfit(last: Head, entry: Link, head: Head) -> Fault | None:
     due = last.number + 1
     if entry.number < due:
         return Fault(entry.number, "does not belong here: the chain counts from 1, each number once")

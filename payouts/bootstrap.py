@@ -36,6 +36,8 @@ from payouts.storage.engine import build_engine
 from payouts.storage.presence import Presence
 from payouts.storage.token_bucket import TokenBucket
 from payouts.telling import Teller, TellingRules
+from payouts.walking import Hint, Walker
+from payouts.walks import Walks
 from payouts.what_if import WhatIf
 
 RECEIVER_POOL_SIZE = 3
@@ -173,6 +175,27 @@ def open_rounds(settings: Settings, engine: Engine, clock: Clock = now_ms) -> Ro
     """The rounds in which accounts are compared."""
     every_ms = round(settings.reconcile_interval_s * 1000)
     return Rounds(engine, IdMaker(clock), clock, every_ms, settings.reconcile_reads_most)
+
+
+def open_walker(
+    settings: Settings,
+    engine: Engine,
+    gateway: StripeGateway,
+    hint: Hint,
+    reads_most: int | None = None,
+    clock: Clock = now_ms,
+) -> Walker:
+    """What walks Stripe's lists of events; `hint` is told what it adds to the inbox."""
+    make_id, sealer = IdMaker(clock), open_sealer(settings)
+    return Walker(engine, gateway, make_id, clock, settings.livemode, hint, reads_most, sealer)
+
+
+def open_walks(settings: Settings, engine: Engine, clock: Clock = now_ms) -> Walks:
+    """Which walk is next."""
+    every_ms = round(settings.catch_up_interval_s * 1000)
+    gap_ms = round(settings.catch_up_gap_s * 1000) if every_ms else 0
+    reads_most = settings.catch_up_reads_per_hour
+    return Walks(engine, IdMaker(clock), clock, every_ms, gap_ms, reads_most, settings.proof_daily)
 
 
 def open_channels(settings: Settings) -> dict[str, Channel]:

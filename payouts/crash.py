@@ -28,6 +28,8 @@ POINTS = frozenset(
         "archive.before_commit",
         "archive.after_commit",
         "archive.before_replace",
+        "catch_up.before_commit",
+        "catch_up.after_commit",
     }
 )
 

@@ -31,6 +31,26 @@ class Page(Generic[T]):
     after: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class EventsQuery:
+    """Which events of an account are listed. `types`: 20 at the most; None: all."""
+
+    window: Window
+    types: Sequence[str] | None = None
+    failed_only: bool = False
+    """Only those that at least one webhook endpoint has not taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListedEvent:
+    """An event as Stripe lists it; `body` is its JSON, though not the bytes that were ever signed."""
+
+    id: str
+    type: str
+    created_s: int
+    body: bytes
+
+
 class StripeGateway(Protocol):
     """What the service asks of Stripe. Reads raise GatewayError; `send` never does."""
 
@@ -68,6 +88,10 @@ class StripeGateway(Protocol):
 
     def transfers_page(self, window: Window, after: str | None) -> Page[TransferObject]:
         """A page of the platform's transfers, newest first, in one call."""
+        ...
+
+    def events_page(self, account: str | None, query: EventsQuery, after: str | None) -> Page[ListedEvent]:
+        """A page of the events of `account`, newest first, in one call. Stripe lists those of 30 days."""
         ...
 
     def balance(self, account: str | None) -> Mapping[str, int]:
@@ -111,6 +135,9 @@ class NoGateway:
         raise _no_key()
 
     def transfers_page(self, window: Window, after: str | None) -> Page[TransferObject]:
+        raise _no_key()
+
+    def events_page(self, account: str | None, query: EventsQuery, after: str | None) -> Page[ListedEvent]:
         raise _no_key()
 
     def balance(self, account: str | None) -> Mapping[str, int]:

@@ -24,3 +24,6 @@ HANDLED_CONNECT_TYPES = (
     "balance.available",
 )
 """Of the partners' accounts."""
+
+HANDLED_TYPES = tuple(dict.fromkeys((*HANDLED_PLATFORM_TYPES, *HANDLED_CONNECT_TYPES)))
+"""Of both; 20 at the most, as Stripe's lists of events take no more."""

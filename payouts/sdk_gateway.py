@@ -14,7 +14,7 @@ from payouts.calls import METADATA_LEG, NO_ACCESS, Answer, Call, Doubt, FrozenCa
 from payouts.clock import now_ms
 from payouts.errors import GatewayError, PayloadError
 from payouts.event import PayoutObject, read_payout_object
-from payouts.gateway import API_VERSION, Page, Window
+from payouts.gateway import API_VERSION, EventsQuery, ListedEvent, Page, Window
 from payouts.transfer import TransferObject, leg_id_in, read_transfer_object
 from payouts.webhook_endpoint import EndpointObject, EndpointsSeen, read_date, read_endpoint
 
@@ -110,6 +110,17 @@ class SdkGateway:
         transfers: Any = self._client.v1.transfers
         page = self._read(lambda: transfers.list(_listing(window, after)))
         return Page([_transfer(found) for found in page.data], _after(page))
+
+    def events_page(self, account: str | None, query: EventsQuery, after: str | None) -> Page[ListedEvent]:
+        events: Any = self._client.v1.events
+        params = _listing(query.window, after)
+        if query.types is not None:
+            params["types"] = list(query.types)
+        if query.failed_only:
+            params["delivery_success"] = False
+        page = self._read(lambda: events.list(params, _acting(account)))
+        found = [ListedEvent(each.id, each.type, each.created, str(each).encode()) for each in page.data]
+        return Page(found, _after(page))
 
     def balance(self, account: str | None) -> Mapping[str, int]:
         balance = self._read(lambda: self._client.v1.balance.retrieve(options=_acting(account)))

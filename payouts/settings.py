@@ -114,6 +114,17 @@ class Settings(BaseSettings):
     reconcile_reads_most: int = Field(default=2_000, ge=2)
     """Answers that one round may ask of Stripe; where that is not enough, the next round goes on."""
 
+    catch_up_interval_s: float = Field(default=6 * 3600.0, ge=0)
+    """How often the events that Stripe lists of an account are walked. 0: only by command."""
+    catch_up_reads_per_hour: int = Field(default=1_000, ge=1)
+    """Pages of 100 events that Stripe may be asked for in an hour, for all accounts together. Commands are
+    counted, and not held back."""
+    catch_up_gap_s: float = Field(default=3600.0, ge=0)
+    """Without the scheduler, or without an event where they are usual, for so long: all accounts are walked
+    at once. 0: never."""
+    proof_daily: bool = True
+    """Prove for each account that the events of the day before are complete."""
+
     ledger_check_interval_s: float = Field(default=3600.0, ge=0)
     """How often the books are checked. 0: only by command."""
 

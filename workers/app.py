@@ -17,6 +17,8 @@ from payouts.bootstrap import (
     open_replayer,
     open_rounds,
     open_teller,
+    open_walker,
+    open_walks,
     open_worker,
     process_name,
 )
@@ -34,6 +36,7 @@ from payouts.storage.spill import Spill
 from workers.actors import Actors
 from workers.archive import Archiving
 from workers.broker import WakingRedisBroker
+from workers.catch_up import LOOK_EVERY_S, CatchingUp, WalkStarter
 from workers.check import LedgerChecking
 from workers.messages import Messages
 from workers.notify import NoticeSweeper, Notifier
@@ -64,8 +67,13 @@ def run_worker(settings: Settings) -> None:
     checking = LedgerChecking(parts.engine, parts.applier.rules.make_id, now_ms)
 
     replaying = Replaying(open_replayer(settings, parts), messages, actors.send_on)
+    walker = open_walker(
+        settings, parts.engine, parts.gateway, messages.apply, settings.catch_up_reads_per_hour
+    )
+    catching_up = CatchingUp(walker, open_walks(settings, parts.engine), messages)
 
     def declare_maintenance(broker: WakingRedisBroker) -> None:
+        catching_up.declare(broker)
         reconciling.declare(broker)
         checking.declare(broker)
         if settings.archive_url:
@@ -122,6 +130,9 @@ def run_scheduler(settings: Settings) -> None:
     starter = RoundStarter(open_rounds(settings, engine), messages)
 
     replays = ReplaySweeper(engine, messages, now_ms)
+    walks = WalkStarter(open_walks(settings, engine), messages)
+    asks_stripe = bool(settings.stripe_api_key.get_secret_value())
+    catches_up = asks_stripe and (settings.catch_up_interval_s or settings.proof_daily)
 
     def drain() -> None:
         spill.drain(engine, make_id, messages.apply)
@@ -135,6 +146,7 @@ def run_scheduler(settings: Settings) -> None:
     run_jobs(
         [
             *rounds,
+            *([Job("catch up", LOOK_EVERY_S, walks.sweep)] if catches_up else []),
             *([Job("check the ledger", check_s, messages.check_ledger)] if check_s else []),
             Job("presence", PRESENCE_EVERY_S, lambda: presence.note("scheduler", process_name())),
             *([Job("archive", archive_s, messages.archive)] if archive_s else []),

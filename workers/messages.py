@@ -30,6 +30,7 @@ RECONCILE = "reconcile_account"
 CHECK_LEDGER = "check_ledger"
 REPLAY = "go_on_with_replay"
 ARCHIVE = "archive_payloads"
+CATCH_UP = "catch_up"
 
 
 class Messages:
@@ -74,6 +75,10 @@ class Messages:
     def reconcile_account(self, account: str) -> None:
         """Ask for an account to be compared with Stripe a step further."""
         self._send(MAINTENANCE_QUEUE, RECONCILE, account)
+
+    def catch_up(self, walk_id: int) -> None:
+        """Ask for a walk through Stripe's list of events to go a page further."""
+        self._send(MAINTENANCE_QUEUE, CATCH_UP, walk_id)
 
     def check_ledger(self) -> None:
         """Ask for the books to be checked."""

@@ -17,11 +17,12 @@ from payouts.doctor.migrations import judge_migrations
 from payouts.doctor.processes import judge_processes, judge_queues
 from payouts.doctor.redis_server import SpillFacts, judge_redis, judge_spill
 from payouts.doctor.secrets import SecretFacts, SecretUse, judge_secrets, judge_use
-from payouts.doctor.watermark import judge_received
+from payouts.doctor.watermark import judge_caught_up, judge_received
 from payouts.gateway import StripeGateway
 from payouts.settings import Settings
 from payouts.storage import age_queries, migrate
 from payouts.storage.inbox import WEBHOOK
+from payouts.storage.mark_rows import oldest_watermark_s
 from payouts.storage.presence import Presence
 from payouts.storage.queries import reading
 from payouts.storage.redis_facts import redis_clock, redis_facts
@@ -66,7 +67,13 @@ class Doctor:
             Examination(Check.QUEUES, self.queues, _REDIS),
             Examination(Check.PROCESSES, self.processes, _REDIS),
             Examination(Check.WATERMARK, self.received, _DATABASE),
+            Examination(Check.WATERMARK_CAUGHT_UP, self.caught_up, _DATABASE),
         ]
+
+    def caught_up(self) -> list[Finding]:
+        with reading(self.engine) as connection:
+            oldest_s = oldest_watermark_s(connection)
+        return judge_caught_up(oldest_s, round(self.settings.catch_up_interval_s * 1000), self.clock())
 
     def endpoints(self) -> list[Finding]:
         settings, seen = self.settings, self.gateway.webhook_endpoints()

@@ -66,6 +66,7 @@ class Check(StrEnum):
     PROCESS_SCHEDULER = "processes.scheduler"
     WATERMARK = "watermark"
     WATERMARK_RECEIVED = "watermark.received"
+    WATERMARK_CAUGHT_UP = "watermark.caught_up"
 
 
 @dataclass(frozen=True, slots=True)

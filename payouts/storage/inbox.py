@@ -16,8 +16,8 @@ from payouts.storage.bulk import insert_rows
 from payouts.storage.dismissal_rows import reopen_dead
 from payouts.storage.tables import inbox, inbox_deliveries
 
-WEBHOOK = "webhook"
-"""How an event came in; catch-up from Stripe's own list will be another `source`."""
+WEBHOOK, CATCH_UP = "webhook", "catch-up"
+"""How an event came in: delivered by Stripe, or found in Stripe's own list."""
 _ADD_TRIES = 5
 
 
@@ -57,11 +57,14 @@ _COLUMNS = (
 )
 
 
-def add_events(connection: Connection, events: Sequence[NewEvent], make_id: IdMaker) -> list[int]:
+def add_events(
+    connection: Connection, events: Sequence[NewEvent], make_id: IdMaker, *, delivered: bool = True
+) -> list[int]:
     """Store `events` and return the inbox ids of those that were new, and of dead ones that Stripe resent.
 
     An event that is there already gets a row in `inbox_deliveries` instead, unless this very delivery
-    (the same `id`) was stored before: then it is a repeated write, not a repeated delivery.
+    (the same `id`) was stored before: then it is a repeated write, not a repeated delivery. Nor does it get
+    one where the events were not `delivered`, but read from a list.
     """
     # One order for everybody: two receivers never wait for each other in a circle.
     waiting = sorted(events, key=lambda event: (event.envelope.event_id, event.id))
@@ -72,9 +75,10 @@ def add_events(connection: Connection, events: Sequence[NewEvent], make_id: IdMa
             return new_ids + [event.id for event in waiting]
         stored = _stored_ids(connection, [event.envelope.event_id for event in waiting])
         new_ids += [e.id for e in waiting if stored.get(e.envelope.event_id) == e.id]
-        again = [e for e in waiting if stored.get(e.envelope.event_id, e.id) != e.id]
-        _note_deliveries(connection, again)
-        new_ids += _reopened(connection, again)
+        if delivered:
+            again = [e for e in waiting if stored.get(e.envelope.event_id, e.id) != e.id]
+            _note_deliveries(connection, again)
+            new_ids += _reopened(connection, again)
         # Left out although its event is unknown: another process drew the same row id. Draw again.
         waiting = [
             msgspec.structs.replace(e, id=make_id()) for e in waiting if e.envelope.event_id not in stored
@@ -242,12 +246,11 @@ def _stored_ids(connection: Connection, event_ids: Sequence[str]) -> dict[str, i
 
 def _reopened(connection: Connection, again: Sequence[NewEvent]) -> list[int]:
     """Dead events that came again long after they died: somebody resent them, so they are to be tried."""
-    sent = [event for event in again if event.source == WEBHOOK]
-    if not sent:
+    if not again:
         return []
-    now_ms = max(event.received_at_ms for event in sent)
-    died_before_ms = now_ms - AGAIN_WITHIN_MS
-    return reopen_dead(connection, [e.envelope.event_id for e in sent], died_before_ms, now_ms)
+    now_ms = max(event.received_at_ms for event in again)
+    event_ids = [event.envelope.event_id for event in again]
+    return reopen_dead(connection, event_ids, now_ms - AGAIN_WITHIN_MS, now_ms)
 
 
 def _note_deliveries(connection: Connection, events: Sequence[NewEvent]) -> None:

@@ -2,6 +2,7 @@
 
 from payouts.storage import (
     archive_tables,
+    catch_up_tables,
     difference_tables,
     failure_tables,
     money_tables,
@@ -14,6 +15,7 @@ from payouts.storage.columns import metadata
 
 __all__ = [
     "archive_tables",
+    "catch_up_tables",
     "difference_tables",
     "failure_tables",
     "metadata",

@@ -45,6 +45,8 @@ inbox = Table(
     Index(None, "account", "id"),
     Index(None, "type", "id"),
     Index(None, "object_id", "id"),
+    # What a proof of completeness compares with Stripe's list.
+    Index(None, "account", "created_s"),
     **OPTIONS,
 )
 

@@ -15,7 +15,8 @@ RECEIVER_POINTS = ["intake.before_commit", "intake.after_commit", "intake.after_
 WORKER_POINTS = ["apply.before_commit", "apply.after_commit"]
 ELSEWHERE = {"send.before_commit", "send.after_commit", "send.after_call"}
 ELSEWHERE |= {"request.before_commit", "schedule.between_partners", "tell.before_record", "api.after_commit"}
-"""Tried by the tests of sending, of requesting, of notices and of the API."""
+ELSEWHERE |= {"catch_up.before_commit", "catch_up.after_commit"}
+"""Tried by the tests of sending, of requesting, of notices, of the API and of catch-up."""
 OTHER_POINTS = ["sweep.before_send", "spill.after_append", "drain.after_commit"]
 DIED = -9
 

@@ -11,7 +11,7 @@ from typing import Any
 from payouts.calls import Answer, Call, Doubt, FrozenCall, Made, Refused, Unknown
 from payouts.errors import GatewayError
 from payouts.event import PayoutObject, read_payout_object
-from payouts.gateway import Page, Window
+from payouts.gateway import EventsQuery, ListedEvent, Page, Window
 from payouts.transfer import TransferObject, read_transfer_object
 
 FAULTS = (
@@ -40,6 +40,10 @@ class SmallStripe:
         self.page_size = 100
         self.balances: dict[str | None, dict[str, int]] = {}
         """By account and currency; not set: whatever is asked for is empty."""
+        self.events: dict[str | None, list[dict[str, Any]]] = {}
+        """Events by account, in the order in which they happened."""
+        self.untaken: set[str] = set()
+        """Ids of events that an endpoint did not take."""
         self.reads: list[str] = []
         """What was read, in order: lists, single objects and balances."""
         self.broken: dict[str | None, GatewayError] = {}
@@ -136,6 +140,18 @@ class SmallStripe:
         self._read("transfers", None)
         found, last = self._page(list(self.transfers.values()), window, after)
         return Page([read_transfer_object(body) for body in found], last)
+
+    def events_page(self, account: str | None, query: EventsQuery, after: str | None) -> Page[ListedEvent]:
+        self._read("events", account)
+        fitting = [
+            event
+            for event in self.events.get(account, [])
+            if (query.types is None or event["type"] in query.types)
+            and (not query.failed_only or event["id"] in self.untaken)
+        ]
+        found, last = self._page(fitting, query.window, after)
+        listed = [(json.loads(body), body) for body in found]
+        return Page([ListedEvent(e["id"], e["type"], e["created"], body) for e, body in listed], last)
 
     def balance(self, account: str | None) -> Mapping[str, int]:
         self._read("balance", account)

@@ -48,6 +48,8 @@ class Stack:
             "SWEEP_INTERVAL_S": "0.3",
             "SWEEP_GRACE_S": "1",
             "RECONCILE_INTERVAL_S": "0",  # it asks Stripe, and reports payouts of long ago as overdue
+            "CATCH_UP_INTERVAL_S": "0",  # as above
+            "PROOF_DAILY": "false",
             **settings,
         }
         self.engine = build_engine(database_url, timeout_s=10, pool_size=5)

@@ -7,7 +7,7 @@ from payouts.doctor.ages import judge_events, judge_notices, judge_requests
 from payouts.doctor.clocks import judge_clock
 from payouts.doctor.finding import Check, Finding, Level
 from payouts.doctor.processes import judge_processes, judge_queues
-from payouts.doctor.watermark import judge_received
+from payouts.doctor.watermark import judge_caught_up, judge_received
 from payouts.storage.age_queries import COUNTED_MOST, Dead, Waiting
 from payouts.storage.presence import Seen
 
@@ -148,3 +148,16 @@ def test_a_day_without_an_event_is_a_warning() -> None:
     assert wrong(judge_received(NOW_MS - HOUR_MS, NOW_MS)) == []
     assert wrong(judge_received(NOW_MS - 25 * HOUR_MS, NOW_MS)) == [(Check.WATERMARK_RECEIVED, Level.WARNING)]
     assert wrong(judge_received(None, NOW_MS)) == [(Check.WATERMARK_RECEIVED, Level.WARNING)]
+
+
+@pytest.mark.parametrize(
+    ("hours", "every_h", "said"),
+    [(17, 6, "ok"), (19, 6, "warning"), (29 * 24, 0, "ok"), (31 * 24, 0, "warning"), (None, 6, "warning")],
+)
+def test_catch_up_is_behind_after_three_rounds_or_where_stripe_lists_no_more(
+    hours: int | None, every_h: int, said: str
+) -> None:
+    oldest_s = None if hours is None else (NOW_MS - hours * HOUR_MS) // 1000
+    [found] = judge_caught_up(oldest_s, every_h * HOUR_MS, NOW_MS)
+    assert (found.check, found.level) == (Check.WATERMARK_CAUGHT_UP, said)
+    assert bool(found.remedy) == (said != "ok")
