@@ -59,7 +59,8 @@ def lock_mark(connection: Connection, account: str) -> Mark | None:
 
 def oldest_watermark_s(connection: Connection) -> int | None:
     """Up to when every account is walked; None where none was."""
-    return connection.scalar(select(func.min(catch_up_marks.c.walked_until_s)))
+    oldest_s: int | None = connection.scalar(select(func.min(catch_up_marks.c.walked_until_s)))
+    return oldest_s
 
 
 def find_mark(connection: Connection, account: str) -> Mark | None:
