@@ -19,8 +19,9 @@ from payouts.errors import PayloadUnavailableError, SettingsError
 from payouts.sealing import Sealer, new_key
 from payouts.shelf import ObjectShelf, ShelfError, open_shelf
 from payouts.storage.archive_rows import ARCHIVED_DUE_MS
+from payouts.storage.event_queries import event, events
 from payouts.storage.inbox import overdue
-from payouts.storage.queries import Filters, event, events
+from payouts.storage.queries import Filters
 from tests.support.keeping import Keeper
 from tests.support.lives import event_body, payout_object
 

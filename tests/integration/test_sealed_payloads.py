@@ -15,7 +15,7 @@ from payouts.payloads import Payloads
 from payouts.rotating import Rotation
 from payouts.sealing import SEALED, Sealer, new_key
 from payouts.settings import Settings
-from payouts.storage.queries import event
+from payouts.storage.event_queries import event
 from payouts.storage.spill import Spill
 from tests.support.keeping import Keeper
 from tests.support.lives import event_body, payout_object

@@ -9,9 +9,9 @@ import threading
 import pytest
 from sqlalchemy import Engine
 
-from payouts.batch import HANDLED_TYPES
 from payouts.errors import GatewayError, RefusedError
 from payouts.gateway import EventsQuery, ListedEvent, Page
+from payouts.handled import HANDLED_TYPES
 from payouts.storage.columns import PLATFORM
 from payouts.walk import Recipe, WalkStatus
 from payouts.walks import mark_new
