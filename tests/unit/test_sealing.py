@@ -42,7 +42,9 @@ def test_a_new_key_in_front_opens_what_the_old_one_sealed_and_what_was_plain() -
 
 
 @pytest.mark.parametrize(
-    ("keys", "said"), [([], "PAYLOAD_KEYS is empty"), ([OLD, OTHER], "none of the 2 keys in PAYLOAD_KEYS")]
+    ("keys", "said"),
+    [([], "PAYLOAD_KEYS is empty"), ([OLD, OTHER], "none of the 2 keys in PAYLOAD_KEYS")],
+    ids=["no key", "other keys"],
 )
 def test_a_key_that_is_missing_is_asked_for_by_the_settings_name(keys: list[str], said: str) -> None:
     stored = Sealer([NEW]).seal(EVENT)
@@ -70,7 +72,11 @@ def test_a_reference_into_the_archive_names_its_file_and_is_no_payload() -> None
         Sealer([NEW]).open(archived(7))
 
 
-@pytest.mark.parametrize("keys", ["short", f"{NEW},", f"{NEW},{NEW[:-4]}", f"{NEW} {OLD}"])
+@pytest.mark.parametrize(
+    "keys",
+    ["short", f"{NEW},", f"{NEW},{NEW[:-4]}", f"{NEW} {OLD}"],
+    ids=["short", "empty entry", "cut short", "no comma"],
+)
 def test_a_setting_with_no_key_in_it_is_refused_and_not_shown(keys: str) -> None:
     with pytest.raises(SettingsError, match="PAYLOAD_KEYS has an") as caught:
         load_settings(database_url="sqlite://", redis_url="redis://127.0.0.1:1/0", payload_keys=keys)
