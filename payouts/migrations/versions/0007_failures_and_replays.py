@@ -97,7 +97,7 @@ def upgrade() -> None:
         "INSERT INTO failure_groups (id, account, fingerprint, error_class, place, message, example,"
         " first_seen_ms, first_version)"
         " SELECT 1, 'platform', 'before', '-', '-', 'failed before causes were told apart', '', 0, '-'"
-        " FROM inbox_failures HAVING COUNT(*) > 0"
+        " FROM inbox_failures LIMIT 1"
     )
 
 
