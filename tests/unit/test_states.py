@@ -13,6 +13,7 @@ from payouts.states import (
     OPEN_EVENT_STATUSES,
     RANK,
     REQUEST_TRANSITIONS,
+    SETTLED_EVENT_STATUSES,
     TRANSITIONS,
     EventStatus,
     PayoutStatus,
@@ -94,21 +95,24 @@ def test_the_table_of_requests_names_each_once_with_where_its_claim_stands() -> 
     assert listed == {str(status): PLACES.get(status) for status in RequestStatus}
 
 
-def test_the_diagram_of_events_names_every_status_and_ends_those_that_are_not_open() -> None:
+def test_the_diagram_of_events_names_every_status_and_ends_those_that_are_through() -> None:
     arrows = diagrams()[2]
     names = {name for arrow in arrows for name in arrow} - {START_OR_END}
     assert names == set(EventStatus)
     final = {old for old, new in arrows if new == START_OR_END}
-    assert final == set(EventStatus) - set(OPEN_EVENT_STATUSES)
+    assert final == set(SETTLED_EVENT_STATUSES)
     assert [new for old, new in arrows if old == START_OR_END] == [EventStatus.RECEIVED]
 
 
-def test_no_event_leaves_a_final_status_and_every_open_one_can_reach_each() -> None:
+def test_no_event_leaves_a_final_status_and_only_a_decision_takes_up_what_is_dead() -> None:
     arrows = diagrams()[2]
     final = {old for old, new in arrows if new == START_OR_END}
     assert not [(old, new) for old, new in arrows if old in final and new != START_OR_END]
+    decided = {"replayed", "resent at Stripe", "an operator ignores it", "restored"}
+    dead = (EventStatus.DEAD, EventStatus.DISMISSED)
+    assert {label for (old, _), label in arrows.items() if old in dead} == decided
     for status in OPEN_EVENT_STATUSES:
-        assert {new for old, new in arrows if old == status} >= final
+        assert {new for old, new in arrows if old == status} >= {*final, EventStatus.DEAD}
 
 
 def test_the_table_of_event_states_names_each_once() -> None:
