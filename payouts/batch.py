@@ -54,6 +54,7 @@ class Outcome:
     type: str
     status: EventStatus
     detail: str
+    """Why, or what it changed: without ids, so that the same is said in the same words."""
 
 
 @dataclass(slots=True)
@@ -333,7 +334,7 @@ class Batch:
         if isinstance(decision, Applied):
             move = decision.transition
             reason = move.reason if move else "details only"
-            detail = f"{seen.id} {move.from_status or 'new'} → {move.to_status}" if move else reason
+            detail = f"{move.from_status or 'new'} → {move.to_status}" if move else reason
             self._finish(item, EventStatus.APPLIED, reason, detail)
         elif isinstance(decision, Ignored):
             self._finish(item, EventStatus.IGNORED, decision.reason)
