@@ -193,9 +193,7 @@ def cancel(
     from payouts.replaying import cancel as cancel_it
 
     changed = _do(data, Scope.OPERATE, as_name, replay, cancel_it, reason=reason)
-    out().print(
-        f"{changed.public_id} is canceled after {changed.done} of {changed.total} events", markup=False
-    )
+    say(f"{changed.public_id} is canceled after {changed.done} of {changed.total} events")
 
 
 def _do(
