@@ -25,6 +25,7 @@ from payouts.notices import Channel, Route
 from payouts.payloads import Payloads
 from payouts.readiness import HOUR_MS, GateRules
 from payouts.reconciling import Reconciler
+from payouts.regaining import Regainer
 from payouts.replayer import Replayer
 from payouts.rounds import Rounds
 from payouts.sdk_gateway import Kind, Pace, SdkGateway, at_once
@@ -196,6 +197,16 @@ def open_walks(settings: Settings, engine: Engine, clock: Clock = now_ms) -> Wal
     gap_ms = round(settings.catch_up_gap_s * 1000) if every_ms else 0
     reads_most = settings.catch_up_reads_per_hour
     return Walks(engine, IdMaker(clock), clock, every_ms, gap_ms, reads_most, settings.proof_daily)
+
+
+def open_regainer(
+    settings: Settings, engine: Engine, gateway: StripeGateway, hint: Hint, clock: Clock = now_ms
+) -> Regainer:
+    """What closes the gap after a restore. No budget of reads: until it is done, nothing is sent."""
+    walker = open_walker(settings, engine, gateway, hint, clock=clock)
+    reconciler = open_reconciler(settings, engine, gateway, clock)
+    settle_ms = int(settings.send_lease_s * 1000)
+    return Regainer(engine, gateway, IdMaker(clock), clock, walker, reconciler, settle_ms)
 
 
 def open_channels(settings: Settings) -> dict[str, Channel]:

@@ -1,0 +1,345 @@
+"""After a restore nothing is paid twice: nothing is sent until what Stripe did meanwhile is back in the books."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from payouts import approving, mending
+from payouts.errors import RefusedError
+from payouts.holding import release_by_id
+from payouts.people import Actor, Scope
+from payouts.recovery import RecoveryStep
+from payouts.states import RequestStatus
+from payouts.storage.columns import PLATFORM
+from payouts.storage.invariants import broken
+from payouts.storage.unit import in_transaction
+from tests.support.reconciling import ACCOUNT
+from tests.support.restoring import ANNA, BEN, Restorer
+
+
+@pytest.fixture
+def bench(database_url: str) -> Iterator[Restorer]:
+    made = Restorer(database_url)
+    yield made
+    made.engine.dispose()
+
+
+def test_while_a_recovery_is_open_nothing_is_sent_and_a_request_says_so(bench: Restorer) -> None:
+    request_id = bench.request(bench.partner())
+    bench.begin(bench.clock())
+
+    bench.go_on(request_id)
+
+    assert bench.stripe.calls == []
+    assert (bench.status(request_id), bench.blocked(request_id)) == ("queued", "recovery")
+    assert bench.value("SELECT COUNT(*) FROM outbox WHERE name = 'alert.recovery_begun'") == 1
+
+
+def test_what_was_queued_then_and_paid_since_is_not_paid_again(bench: Restorer) -> None:
+    request_id = bench.request(bench.partner())
+    taken, at_ms = bench.backup(), bench.clock()
+    bench.sender.send(request_id)
+    assert bench.made() == (1, 1)
+    bench.restore(taken)
+
+    bench.recover(at_ms)
+    bench.go_on(request_id)
+
+    assert bench.made() == (1, 1)
+    assert bench.status(request_id) == "sent"
+    assert bench.balances(bench.first()) == {"in_transit": 1_000, "at_bank": 1_000}
+    assert bench.open() == []
+    _is_sound(bench)
+
+
+def test_without_a_recovery_it_would_be_paid_twice(bench: Restorer) -> None:
+    request_id = bench.request(bench.partner())
+    taken = bench.backup()
+    bench.sender.send(request_id)
+    bench.restore(taken)
+
+    bench.go_on(request_id)
+
+    assert bench.made() == (2, 2)
+
+
+def test_what_was_approved_since_and_paid_is_not_paid_again(bench: Restorer) -> None:
+    request_id = bench.request(bench.partner(), status=RequestStatus.AWAITING_APPROVAL, needs_approval=True)
+    taken, at_ms = bench.backup(), bench.clock()
+    _do(bench, approving.approve, request_id)
+    bench.sender.send(request_id)
+    bench.restore(taken)
+
+    bench.recover(at_ms)
+    bench.go_on(request_id)
+
+    assert bench.made() == (1, 1)
+    assert bench.status(request_id) == "sent"
+    _is_sound(bench)
+
+
+def test_a_transfer_whose_payout_was_not_made_goes_on_with_the_payout_alone(bench: Restorer) -> None:
+    request_id = bench.request(bench.partner())
+    taken, at_ms = bench.backup(), bench.clock()
+    bench.stripe.faults = ["", "lost before"]
+    bench.sender.send(request_id)
+    assert bench.made() == (1, 0)
+    bench.restore(taken)
+
+    bench.begin(at_ms)
+    bench.close_the_gap()
+    assert bench.made() == (1, 0)
+    bench.finish()
+    bench.go_on(request_id)
+
+    assert bench.made() == (1, 1)
+    assert bench.status(request_id) == "sent"
+    _is_sound(bench)
+
+
+def test_an_attempt_that_was_open_then_is_looked_for_and_never_repeated(bench: Restorer) -> None:
+    bench.stripe.faults = ["lost before"]
+    request_id = bench.request(bench.partner())
+    bench.sender.send(request_id)
+    at_ms = bench.clock()
+
+    bench.recover(at_ms)
+    bench.go_on(request_id)
+    bench.go_on(request_id)
+
+    assert bench.made() == (0, 0)
+    assert len(bench.stripe.calls) == 1
+    assert bench.status(request_id) == "unclear"
+
+
+def test_an_attempt_refused_since_and_followed_by_another_does_not_pay_a_third_time(bench: Restorer) -> None:
+    bench.stripe.faults = ["lost before", "no money"]
+    request_id = bench.request(bench.partner())
+    bench.sender.send(request_id)
+    taken, at_ms = bench.backup(), bench.clock()
+    bench.go_on(request_id)
+    bench.pass_(hours=2)
+    bench.sender.send(request_id)
+    assert bench.made() == (1, 1)
+    bench.restore(taken)
+
+    bench.recover(at_ms)
+    bench.go_on(request_id)
+
+    assert bench.made() == (1, 1)
+    assert bench.status(request_id) == "sent"
+    _is_sound(bench)
+
+
+def test_a_payout_that_failed_since_and_was_sent_again_is_paid_once(bench: Restorer) -> None:
+    request_id = bench.request(bench.partner())
+    bench.sender.send(request_id)
+    taken, at_ms = bench.backup(), bench.clock()
+    bench.stripe.payouts["po_1"]["status"] = "failed"
+    bench.compare()
+    _do(bench, mending.retry, request_id)
+    bench.sender.send(request_id)
+    bench.stripe.payouts["po_2"]["status"] = "paid"
+    bench.restore(taken)
+
+    bench.recover(at_ms)
+    bench.go_on(request_id)
+
+    assert bench.made() == (1, 2)
+    assert bench.status(request_id) == "paid"
+    assert bench.balances(bench.first()) == {"paid": 1_000, "at_bank": 1_000}
+    _is_sound(bench)
+
+
+def test_a_payout_refused_since_and_sent_again_is_paid_once(bench: Restorer) -> None:
+    bench.stripe.faults = ["", "lost before"]
+    request_id = bench.request(bench.partner())
+    bench.sender.send(request_id)
+    taken, at_ms = bench.backup(), bench.clock()
+    bench.stripe.refuse = {"payouts.create": "payouts_not_allowed"}
+    bench.go_on(request_id)
+    bench.stripe.refuse = {}
+    assert bench.status(request_id) == "returned"
+    _do(bench, mending.retry, request_id)
+    bench.sender.send(request_id)
+    assert bench.status(request_id) == "sent"
+    bench.restore(taken)
+
+    bench.recover(at_ms)
+    bench.go_on(request_id)
+
+    assert bench.made() == (1, 1)
+    assert bench.status(request_id) == "sent"
+    _is_sound(bench)
+
+
+def test_a_transfer_taken_back_since_is_owed_again(bench: Restorer) -> None:
+    request_id = bench.request(bench.partner())
+    taken, at_ms = bench.backup(), bench.clock()
+    bench.sender.send(request_id)
+    bench.stripe.payouts["po_1"]["status"] = "failed"
+    bench.compare()
+    _do(bench, mending.reverse, request_id)
+    bench.sender.send(request_id)
+    assert bench.status(request_id) == "reversed"
+    bench.restore(taken)
+
+    bench.recover(at_ms)
+    bench.go_on(request_id)
+
+    assert bench.made() == (1, 1)
+    assert bench.status(request_id) == "reversed"
+    assert bench.balances(bench.first()) == {"owed": 1_000}
+    _is_sound(bench)
+
+
+def test_a_request_that_is_lost_is_named_and_its_partner_is_held_until_a_person_releases_it(
+    bench: Restorer,
+) -> None:
+    partner = bench.partner()
+    taken, at_ms = bench.backup(), bench.clock()
+    bench.sender.send(bench.request(partner))
+    bench.restore(taken)
+
+    held = bench.recover(at_ms)
+    asked_again = bench.request(partner)
+    bench.go_on(asked_again)
+
+    assert held.unknown == 2
+    assert bench.open() == [("missing_here", "po_1"), ("missing_here", "tr_1")]
+    assert bench.made() == (1, 1)
+    assert (bench.status(asked_again), bench.blocked(asked_again)) == ("queued", "held")
+    hold_id = bench.value("SELECT id FROM holds WHERE active")
+    in_transaction(
+        bench.engine, lambda c: release_by_id(c, hold_id, BEN, "another one", bench.make_id, bench.clock())
+    )
+    bench.go_on(asked_again)
+    assert bench.made() == (2, 2)
+
+
+def test_a_partner_that_is_lost_too_is_held_when_it_is_registered_again(bench: Restorer) -> None:
+    taken, at_ms = bench.backup(), bench.clock()
+    bench.sender.send(bench.request(bench.partner()))
+    bench.restore(taken)
+
+    bench.recover(at_ms)
+    asked_again = bench.request(bench.partner())
+    bench.go_on(asked_again)
+
+    assert bench.made() == (1, 1)
+    assert bench.blocked(asked_again) == "held"
+
+
+def test_an_object_that_names_a_request_over_another_amount_moves_nothing(bench: Restorer) -> None:
+    request_id = bench.request(bench.partner())
+    taken, at_ms = bench.backup(), bench.clock()
+    bench.sender.send(request_id)
+    bench.stripe.transfers["tr_1"]["amount"] = 999
+    bench.restore(taken)
+
+    bench.recover(at_ms)
+
+    assert bench.status(request_id) == "queued"
+    bench.go_on(request_id)
+    assert bench.made() == (1, 1)
+    assert bench.blocked(request_id) == "held"
+
+
+def test_the_gap_is_closed_piece_by_piece_and_goes_on_where_it_stopped(bench: Restorer) -> None:
+    requests = [bench.request(bench.partner(number)) for number in range(1, 4)]
+    taken, at_ms = bench.backup(), bench.clock()
+    for request_id in requests:
+        bench.sender.send(request_id)
+    bench.restore(taken)
+    bench.stripe.page_size = 1
+    bench.begin(at_ms)
+    bench.pass_(minutes=2)
+    first = bench.regainer.step("anna")
+    assert first is not None
+    assert (first.step, first.position, first.attached) == (RecoveryStep.TRANSFERS, "tr_3", 1)
+
+    held = bench.close_the_gap()
+
+    assert held.attached == 6
+    assert [each.step for each in held.over] == [*RecoveryStep][:-1]
+    assert {bench.status(request_id) for request_id in requests} == {"sent"}
+
+
+def test_nothing_is_looked_at_before_calls_under_way_have_come_through(bench: Restorer) -> None:
+    bench.begin(bench.clock())
+
+    held = bench.regainer.step("anna")
+
+    assert held is not None
+    assert held.step == RecoveryStep.TRANSFERS
+    assert bench.stripe.reads == []
+
+
+def test_a_recovery_cannot_be_ended_before_its_gap_is_closed(bench: Restorer) -> None:
+    bench.begin(bench.clock())
+
+    with pytest.raises(RefusedError, match="at transfers"):
+        bench.finish()
+
+
+@pytest.mark.parametrize(
+    "actor",
+    [ANNA, Actor("program:portal", None, 13, frozenset(Scope))],
+    ids=["the one who began it", "a program"],
+)
+def test_only_a_second_person_ends_a_recovery(bench: Restorer, actor: Actor) -> None:
+    bench.begin(bench.clock())
+    bench.close_the_gap("carla")
+
+    with pytest.raises(RefusedError, match="another person"):
+        bench.finish(actor)
+    bench.finish(BEN)
+
+    entries = [row.action for row in bench.rows("SELECT action FROM audit ORDER BY id")]
+    assert entries == ["recovery.begin", "recovery.finish"]
+
+
+def test_whoever_closed_the_gap_does_not_end_it(bench: Restorer) -> None:
+    bench.begin(bench.clock())
+    bench.close_the_gap("ben")
+
+    with pytest.raises(RefusedError, match="run by ben"):
+        bench.finish(BEN)
+
+
+def test_a_second_recovery_is_not_begun_while_one_is_open(bench: Restorer) -> None:
+    bench.begin(bench.clock())
+
+    with pytest.raises(RefusedError, match="a recovery is open"):
+        bench.begin(bench.clock())
+
+
+def test_an_account_that_cannot_be_read_is_held_and_holds_up_no_other(bench: Restorer) -> None:
+    from payouts.errors import GatewayError
+
+    request_id = bench.request(bench.partner())
+    other = bench.request(bench.partner(2))
+    bench.stripe.broken[ACCOUNT] = GatewayError("no access", transient=False, no_access=True)
+
+    bench.recover(bench.clock())
+    bench.go_on(request_id)
+    bench.go_on(other)
+
+    assert bench.blocked(request_id) == "held"
+    assert bench.status(other) == "sent"
+
+
+def _do(bench: Restorer, verb: Any, request_id: int) -> None:
+    in_transaction(
+        bench.engine, lambda c: verb(c, request_id, BEN, "tried", bench.make_id, bench.clock())
+    )
+
+
+def _is_sound(bench: Restorer) -> None:
+    """The books keep every invariant, and reconciling finds nothing more to say."""
+    bench.compare(PLATFORM)
+    bench.compare()
+    assert bench.open() == []
+    with bench.engine.connect() as connection:
+        assert list(broken(connection)) == []
