@@ -20,6 +20,7 @@ from payouts.errors import SettingsError
 from payouts.failure_watch import FailureWatch
 from payouts.gateway import NoGateway, StripeGateway
 from payouts.ids import IdMaker
+from payouts.lookout import Lookout
 from payouts.lookup import Resolver
 from payouts.notices import Channel, Route
 from payouts.payloads import Payloads
@@ -36,6 +37,7 @@ from payouts.shelf import open_shelf
 from payouts.storage.engine import build_engine
 from payouts.storage.presence import Presence
 from payouts.storage.token_bucket import TokenBucket
+from payouts.storage.trail import Trail
 from payouts.telling import Teller, TellingRules
 from payouts.walking import Hint, Walker
 from payouts.walks import Walks
@@ -113,8 +115,14 @@ def open_worker(settings: Settings, client: redis.Redis, clock: Clock = now_ms) 
     gateway = open_gateway(settings, shared_pace(settings, client))
     payloads = open_payloads(settings)
     rules = Rules(make_id, clock, worker, settings.event_max_attempts, payloads=payloads)
-    sender = Sender(engine, gateway, sending_rules(settings, make_id, clock, worker))
+    lookout = open_lookout(settings, engine, client, clock)
+    sender = Sender(engine, gateway, sending_rules(settings, make_id, clock, worker), lookout)
     return WorkerParts(engine, Applier(engine, rules), sender, gateway)
+
+
+def open_lookout(settings: Settings, engine: Engine, client: redis.Redis, clock: Clock = now_ms) -> Lookout:
+    """What notices that the database was restored."""
+    return Lookout(engine, Trail(client, settings.queue_namespace), IdMaker(clock), clock)
 
 
 def sending_rules(settings: Settings, make_id: IdMaker, clock: Clock, worker: str) -> SendingRules:

@@ -29,8 +29,10 @@ def begin_by_itself(
     The one that is open, where there is one. What may be lost begins with the newest attempt that is there:
     all that was sent before it is.
     """
-    held = recovery_rows.open_recovery(connection)
+    held = recovery_rows.lock_open_recovery(connection)
     if held is not None:
+        held = dataclasses.replace(held, covers_id=max(held.covers_id, lost_id))
+        recovery_rows.RECOVERIES.save(connection, [held])
         return held
     gap_from_ms = recovery_rows.newest_attempt_ms(connection)
     begun = _new(BY_ITSELF, reason, now_ms if gap_from_ms is None else gap_from_ms, make_id, now_ms)

@@ -19,7 +19,7 @@ OPEN = "open"
 RECOVERIES = Records(
     recoveries,
     Recovery,
-    fixed={"id", "account", "began_at_ms", "began_by", "reason", "gap_from_ms", "covers_id"},
+    fixed={"id", "account", "began_at_ms", "began_by", "reason", "gap_from_ms"},
     reads={"step": RecoveryStep},
 )
 

@@ -8,13 +8,14 @@ import sqlalchemy as sa
 from payouts import recovering
 from payouts.apply import Applier
 from payouts.batch import Rules
+from payouts.ledger import LedgerKind
 from payouts.people import Actor, Scope
 from payouts.recovery import Recovery, RecoveryStep
 from payouts.regaining import Regainer
 from payouts.storage.columns import metadata
 from payouts.storage.unit import in_transaction
 from payouts.walking import Walker
-from tests.support.reconciling import Bench
+from tests.support.reconciling import ACCOUNT, Bench
 
 ANNA = Actor("anna", 1, 11, frozenset(Scope))
 BEN = Actor("ben", 2, 12, frozenset(Scope))
@@ -75,8 +76,9 @@ class Restorer(Bench):
 
     def close_the_gap(self, run_by: str = "anna") -> Recovery:
         """Take pieces until all is done."""
-        self.stripe.balances[None] = {}
+        self.stripe.balances[ACCOUNT] = {"eur": 1_000_000}
         for _ in range(MOST_PIECES):
+            self.stripe.balances[None] = {"eur": self.platform(LedgerKind.STRIPE_BALANCE)}
             held = self.regainer.step(run_by)
             assert held is not None
             if held.step == RecoveryStep.DONE:
