@@ -31,6 +31,7 @@ from payouts.reconciling import LOOKBACK_S, Reconciler
 from payouts.recovery import Recovery, RecoveryStep
 from payouts.states import AttemptStatus, LegKind
 from payouts.storage import difference_rows, recovery_rows
+from payouts.storage.books_pages import open_reversal_of
 from payouts.storage.catch_up_rows import find_walk
 from payouts.storage.columns import PLATFORM
 from payouts.storage.queries import reading
@@ -191,10 +192,16 @@ class Regainer:
         for seen in page.objects:
             leg = legs.get(seen.id)
             if leg is not None and leg.kind == LegKind.TRANSFER and leg.stripe_id == seen.id:
+                if self._is_being_taken_back(leg):
+                    continue  # its attempt is looked for, and then both are recorded together
                 in_transaction(
                     self.engine, partial(self._reversed, leg=leg, total_minor=seen.amount_reversed)
                 )
         return Piece(page.after)
+
+    def _is_being_taken_back(self, leg: Leg) -> bool:
+        with reading(self.engine) as connection:
+            return open_reversal_of(connection, leg.request_id) is not None
 
     def _reversed(self, connection: Connection, leg: Leg, total_minor: int) -> None:
         books = Books(connection, self.make_id, self.clock())

@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 
 from payouts import approving, mending
+from payouts.doctor.finding import Level
+from payouts.doctor.recovery import judge_recovery
 from payouts.errors import GatewayError, RefusedError
 from payouts.holding import release_by_id
 from payouts.people import Actor, Scope
@@ -13,6 +15,7 @@ from payouts.recovery import RecoveryStep
 from payouts.states import RequestStatus
 from payouts.storage.columns import PLATFORM
 from payouts.storage.invariants import all_invariants
+from payouts.storage.recovery_rows import open_recovery
 from payouts.storage.unit import in_transaction
 from tests.support.reconciling import ACCOUNT
 from tests.support.restoring import ANNA, BEN, Restorer
@@ -194,6 +197,57 @@ def test_a_transfer_taken_back_since_is_owed_again(bench: Restorer) -> None:
     assert bench.status(request_id) == "reversed"
     assert bench.balances(bench.first()) == {"owed": 1_000}
     _is_sound(bench)
+
+
+def test_a_transfer_that_was_being_taken_back_then_is_taken_back_once(bench: Restorer) -> None:
+    request_id = bench.request(bench.partner())
+    at_ms = bench.clock()
+    bench.sender.send(request_id)
+    bench.stripe.payouts["po_1"]["status"] = "failed"
+    bench.pass_(hours=1)
+    bench.compare()
+    _do(bench, mending.reverse, request_id)
+    bench.stripe.faults = ["lost after"]
+    bench.sender.send(request_id)
+    assert bench.status(request_id) == "reversing"
+
+    bench.recover(at_ms)
+    bench.go_on(request_id)
+
+    assert len(bench.stripe.reversals) == 1
+    assert bench.status(request_id) == "reversed"
+    assert bench.value("SELECT COUNT(*) FROM leg_attempts WHERE status = 'open'") == 0
+    _is_sound(bench)
+
+
+def test_nothing_is_taken_back_while_a_recovery_is_open(bench: Restorer) -> None:
+    request_id = bench.request(bench.partner())
+    bench.sender.send(request_id)
+    bench.stripe.payouts["po_1"]["status"] = "failed"
+    bench.pass_(hours=1)
+    bench.compare()
+    _do(bench, mending.reverse, request_id)
+    bench.begin(bench.clock())
+
+    bench.sender.send(request_id)
+
+    assert bench.stripe.reversals == {}
+    assert bench.blocked(request_id) == "recovery"
+
+
+def test_the_doctor_says_that_nothing_is_sent_and_what_to_do(bench: Restorer) -> None:
+    bench.begin(bench.clock())
+    with bench.engine.connect() as connection:
+        held = open_recovery(connection)
+    bench.pass_(hours=5)
+
+    found = judge_recovery(held, bench.clock())
+
+    assert (found.level, found.text) == (
+        Level.BAD,
+        "nothing is sent: a recovery is open for 5 h, at transfers",
+    )
+    assert judge_recovery(None, bench.clock()).level == Level.OK
 
 
 def test_a_request_that_is_lost_is_named_and_its_partner_is_held_until_a_person_releases_it(
