@@ -23,6 +23,7 @@ from payouts.people import Scope
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
+    from payouts.adopting import Adopter
     from payouts.people import Actor
     from payouts.recovery import Recovery
     from payouts.regaining import Regainer
@@ -64,7 +65,7 @@ def run(as_name: AsOption = None, data: DataOption = None) -> None:
     from payouts.errors import GatewayError
     from payouts.recovery import RecoveryStep
 
-    with _regaining(data, as_name) as regaining:
+    with _regaining(data, as_name, "recovery.run", "recovery") as regaining:
         try:
             held = regaining.to_the_end()
         except GatewayError as error:
@@ -116,6 +117,25 @@ def status(as_json: JsonOption = False, data: DataOption = None) -> None:
         _say(f"queued, and sent once nothing stops it: {some.payouts} payouts, {money}")
 
 
+@app.command("adopt")
+def adopt(
+    transfer: Annotated[str, typer.Argument(metavar="TR", help="As a difference `missing_here` names it.")],
+    reason: ReasonOption,
+    reference: Annotated[
+        str | None, typer.Option(help="The portal's own name for it: asked for again, this is the answer.")
+    ] = None,
+    as_name: AsOption = None,
+    data: DataOption = None,
+) -> None:
+    """Book a request that was lost and paid, from what Stripe has of it; the partner is owed less by it."""
+    with _regaining(data, as_name, "recovery.adopt", transfer) as regaining:
+        adopter = regaining.adopter
+        request = adopter.adopt(transfer, regaining.actor, reason, reference)
+    money = format_money(request.amount_minor, request.currency)
+    _say(f"{request.public_id}: {money} is booked, and {request.status}")
+    _say("`payouts hold list` shows what is still held")
+
+
 @app.command("finish")
 def finish(reason: ReasonOption, as_name: AsOption = None, data: DataOption = None) -> None:
     """End the recovery: payouts are sent again. Takes a person who neither began it nor closed the gap."""
@@ -136,6 +156,14 @@ class _Regaining:
 
     regainer: "Regainer"
     actor: "Actor"
+
+    @property
+    def adopter(self) -> "Adopter":
+        """What books lost requests."""
+        from payouts.adopting import Adopter
+
+        of = self.regainer
+        return Adopter(of.engine, of.gateway, of.reconciler, of.make_id, of.clock)
 
     def to_the_end(self) -> "Recovery":
         """Go on until all is done. Raises NotFoundError where no recovery is open."""
@@ -158,7 +186,7 @@ class _Regaining:
 
 
 @contextmanager
-def _regaining(data: Path | None, as_name: str | None) -> Iterator[_Regaining]:
+def _regaining(data: Path | None, as_name: str | None, action: str, subject: str) -> Iterator[_Regaining]:
     from redis import RedisError
 
     from payouts.bootstrap import open_gateway, open_redis, open_regainer, shared_pace
@@ -183,7 +211,7 @@ def _regaining(data: Path | None, as_name: str | None) -> Iterator[_Regaining]:
         in_transaction(
             engine,
             lambda c: audit_rows.append(
-                *(c, regainer.make_id, now_ms()), actor=actor.name, action="recovery.run", subject="recovery"
+                *(c, regainer.make_id, now_ms()), actor=actor.name, action=action, subject=subject
             ),
         )
         yield _Regaining(regainer, actor)

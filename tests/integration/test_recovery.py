@@ -5,16 +5,20 @@ from typing import Any
 
 import pytest
 
-from payouts import approving, mending
+from payouts import approving, ledger, mending
+from payouts.adopting import Adopter
 from payouts.doctor.finding import Level
 from payouts.doctor.recovery import judge_recovery
 from payouts.errors import GatewayError, RefusedError
 from payouts.holding import release_by_id
+from payouts.ledger import Entry
 from payouts.people import Actor, Scope
 from payouts.recovery import RecoveryStep
+from payouts.requesting import Source, Wish, request_payout
 from payouts.states import RequestStatus
 from payouts.storage.columns import PLATFORM
 from payouts.storage.invariants import all_invariants
+from payouts.storage.ledger_rows import post
 from payouts.storage.recovery_rows import open_recovery
 from payouts.storage.unit import in_transaction
 from tests.support.reconciling import ACCOUNT
@@ -274,6 +278,44 @@ def test_a_request_that_is_lost_is_named_and_its_partner_is_held_until_a_person_
     assert bench.made() == (2, 2)
 
 
+def test_a_lost_request_that_is_adopted_is_in_the_books_once_and_answers_when_it_is_asked_for_again(
+    bench: Restorer,
+) -> None:
+    partner = bench.partner()
+    _credit(bench, 5_000)
+    taken, at_ms = bench.backup(), bench.clock()
+    lost_id = _ask(bench, "order-1")
+    bench.sender.send(lost_id)
+    bench.stripe.payouts["po_1"]["status"] = "paid"
+    bench.restore(taken)
+    bench.recover(at_ms)
+    adopter = Adopter(bench.engine, bench.gateway, bench.reconciler, bench.make_id, bench.clock)
+
+    adopted = adopter.adopt("tr_1", BEN, "the portal knows it", "order-1")
+
+    assert (adopted.id, adopted.status) == (lost_id, "paid")
+    assert bench.balances(partner) == {"owed": 4_000, "paid": 1_000, "at_bank": 1_000}
+    assert _ask(bench, "order-1") == lost_id
+    assert adopter.adopt("tr_1", BEN, "once more", "order-1").id == lost_id
+    assert bench.balances(partner) == {"owed": 4_000, "paid": 1_000, "at_bank": 1_000}
+    _is_sound(bench)
+
+
+def test_a_lost_request_is_not_adopted_before_its_credit_is_booked_again(bench: Restorer) -> None:
+    bench.partner()
+    taken, at_ms = bench.backup(), bench.clock()
+    _credit(bench, 5_000)
+    bench.sender.send(_ask(bench, "order-1"))
+    bench.restore(taken)
+    bench.recover(at_ms)
+    adopter = Adopter(bench.engine, bench.gateway, bench.reconciler, bench.make_id, bench.clock)
+
+    with pytest.raises(RefusedError, match="book lost credits first"):
+        adopter.adopt("tr_1", BEN, "the portal knows it")
+
+    assert bench.value("SELECT COUNT(*) FROM payout_requests") == 0
+
+
 def test_a_partner_that_is_lost_too_is_held_when_it_is_registered_again(bench: Restorer) -> None:
     taken, at_ms = bench.backup(), bench.clock()
     bench.sender.send(bench.request(bench.partner()))
@@ -386,6 +428,20 @@ def test_an_account_that_cannot_be_read_is_held_and_holds_up_no_other(bench: Res
 
 def _do(bench: Restorer, verb: Any, request_id: int) -> None:
     in_transaction(bench.engine, lambda c: verb(c, request_id, BEN, "tried", bench.make_id, bench.clock()))
+
+
+def _credit(bench: Restorer, amount_minor: int) -> None:
+    partner = bench.first()
+    of = (partner.account, partner.id, partner.currency)
+    entry = Entry("credit", "credit:1", *of, ledger.credit(amount_minor), bench.clock())
+    in_transaction(bench.engine, lambda c: post(c, [entry], bench.make_id, bench.clock()))
+
+
+def _ask(bench: Restorer, reference: str) -> int:
+    wish = Wish(bench.first().id, 1_000, Source.API, reference=reference)
+    return in_transaction(
+        bench.engine, lambda c: request_payout(c, wish, ANNA, bench.make_id, bench.clock()).id
+    )
 
 
 def _is_sound(bench: Restorer) -> None:
