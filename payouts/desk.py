@@ -308,7 +308,8 @@ class Desk:
             for job in jobs
             if job.turn is not None
             and job.request_id not in turns
-            and (request := self.books.requests[job.request_id]).status not in BUSY_STATUSES
+            and (request := self.books.requests.get(job.request_id)) is not None
+            and request.status not in BUSY_STATUSES
         ]
         if not through:
             return {}

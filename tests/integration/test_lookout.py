@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 import redis
 
+from payouts.calls import Answer, FrozenCall
 from payouts.lookout import Lookout
 from payouts.sending import Sender
 from payouts.storage.recovery_rows import is_recovering
@@ -64,6 +65,34 @@ def test_a_worker_on_a_restored_database_sends_nothing_and_begins_a_recovery(
     assert (held.began_by, held.gap_from_ms) == ("system:lookout", sent_at_ms)
     assert "an earlier state was restored" in held.reason
     assert bench.value("SELECT COUNT(*) FROM outbox WHERE name = 'alert.recovery_begun'") == 1
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["known then", "asked for since"])
+def test_an_answer_that_comes_after_the_restore_is_no_trouble(
+    bench: Watched, monkeypatch: pytest.MonkeyPatch, known: bool
+) -> None:
+    bench.sent()
+    if known:
+        request_id = bench.request(bench.first())
+        taken = bench.backup()
+    else:
+        taken = bench.backup()
+        request_id = bench.request(bench.first())
+    send = bench.stripe.send
+
+    def send_and_restore(call: FrozenCall) -> Answer:
+        answer = send(call)
+        bench.restore(taken)
+        return answer
+
+    monkeypatch.setattr(bench.stripe, "send", send_and_restore)
+    bench.sender.send(request_id)
+    monkeypatch.undo()
+
+    assert bench.is_recovering()
+    assert len(bench.stripe.calls) == 3
+    assert bench.blocked(request_id) == ("recovery" if known else None)
+    assert bench.close_the_gap().attached == (1 if known else 0)
 
 
 def test_a_decision_that_was_lost_is_noticed_too(bench: Watched) -> None:
