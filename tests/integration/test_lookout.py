@@ -8,8 +8,8 @@ import redis
 from payouts.calls import Answer, FrozenCall
 from payouts.lookout import Lookout
 from payouts.sending import Sender
-from payouts.storage.recovery_rows import is_recovering
-from payouts.storage.trail import Trail
+from payouts.storage.recovery_rows import Newest, is_recovering
+from payouts.storage.trail import Noted, Trail
 from tests.support.restoring import Restorer
 from tests.support.servers import RedisServer
 
@@ -137,6 +137,17 @@ def test_a_redis_that_knows_another_database_begins_no_recovery(bench: Watched) 
 
     assert not bench.is_recovering()
     assert bench.made() == (2, 2)
+
+
+def test_what_is_known_outside_only_grows_whoever_writes_last(redis_server: RedisServer) -> None:
+    trail = Trail(redis_server.client, NAMESPACE)
+    newest = 9_007_199_254_740_993  # one more than a float can tell apart
+
+    trail.note("this", Newest(newest, 5))
+    trail.note("this", Newest(newest - 1, 10))
+
+    assert trail.note("this", Newest()) == Noted("this", Newest(newest, 10))
+    assert trail.note("other", Newest(7, 7)) == Noted("this", Newest(7, 7))
 
 
 def test_what_a_recovery_was_about_begins_no_other_one(bench: Watched) -> None:
