@@ -28,6 +28,7 @@ from console import (
     people,
     proofs,
     reconcile,
+    recovery,
     replays,
     request_commands,
     schedules,
@@ -75,6 +76,7 @@ app.add_typer(archive.app, name="archive")
 app.add_typer(payload.app, name="payload")
 app.add_typer(catch_up.app, name="catch-up")
 app.add_typer(proofs.app, name="proof")
+app.add_typer(recovery.app, name="recovery")
 app.add_typer(database.app, name="db")
 app.command("deliver")(deliver.deliver)
 app.command("demo")(demo.demo)

@@ -44,6 +44,8 @@ class Answers:
     def record(self, turn: Turn, result: Result) -> None:
         """Record what came of a turn, unless an event or another worker was faster."""
         books = self.books
+        if turn.attempt.id not in books.attempts:
+            return  # a restore has lost it: what Stripe made is found by what it names
         request, attempt = books.requests[turn.request_id], books.attempts[turn.attempt.id]
         leg = books.legs[turn.leg.id]
         if request.lease == turn.lease:

@@ -20,11 +20,13 @@ from payouts.errors import SettingsError
 from payouts.failure_watch import FailureWatch
 from payouts.gateway import NoGateway, StripeGateway
 from payouts.ids import IdMaker
+from payouts.lookout import Lookout
 from payouts.lookup import Resolver
 from payouts.notices import Channel, Route
 from payouts.payloads import Payloads
 from payouts.readiness import HOUR_MS, GateRules
 from payouts.reconciling import Reconciler
+from payouts.regaining import Regainer
 from payouts.replayer import Replayer
 from payouts.rounds import Rounds
 from payouts.sdk_gateway import Kind, Pace, SdkGateway, at_once
@@ -35,6 +37,7 @@ from payouts.shelf import open_shelf
 from payouts.storage.engine import build_engine
 from payouts.storage.presence import Presence
 from payouts.storage.token_bucket import TokenBucket
+from payouts.storage.trail import Trail
 from payouts.telling import Teller, TellingRules
 from payouts.walking import Hint, Walker
 from payouts.walks import Walks
@@ -112,8 +115,14 @@ def open_worker(settings: Settings, client: redis.Redis, clock: Clock = now_ms) 
     gateway = open_gateway(settings, shared_pace(settings, client))
     payloads = open_payloads(settings)
     rules = Rules(make_id, clock, worker, settings.event_max_attempts, payloads=payloads)
-    sender = Sender(engine, gateway, sending_rules(settings, make_id, clock, worker))
+    lookout = open_lookout(settings, engine, client, clock)
+    sender = Sender(engine, gateway, sending_rules(settings, make_id, clock, worker), lookout)
     return WorkerParts(engine, Applier(engine, rules), sender, gateway)
+
+
+def open_lookout(settings: Settings, engine: Engine, client: redis.Redis, clock: Clock = now_ms) -> Lookout:
+    """What notices that the database was restored."""
+    return Lookout(engine, Trail(client, settings.queue_namespace), IdMaker(clock), clock)
 
 
 def sending_rules(settings: Settings, make_id: IdMaker, clock: Clock, worker: str) -> SendingRules:
@@ -196,6 +205,16 @@ def open_walks(settings: Settings, engine: Engine, clock: Clock = now_ms) -> Wal
     gap_ms = round(settings.catch_up_gap_s * 1000) if every_ms else 0
     reads_most = settings.catch_up_reads_per_hour
     return Walks(engine, IdMaker(clock), clock, every_ms, gap_ms, reads_most, settings.proof_daily)
+
+
+def open_regainer(
+    settings: Settings, engine: Engine, gateway: StripeGateway, hint: Hint, clock: Clock = now_ms
+) -> Regainer:
+    """What closes the gap after a restore. No budget of reads: until it is done, nothing is sent."""
+    walker = open_walker(settings, engine, gateway, hint, clock=clock)
+    reconciler = open_reconciler(settings, engine, gateway, clock)
+    settle_ms = int(settings.send_lease_s * 1000)
+    return Regainer(engine, gateway, IdMaker(clock), clock, walker, reconciler, settle_ms)
 
 
 def open_channels(settings: Settings) -> dict[str, Channel]:

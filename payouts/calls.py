@@ -121,6 +121,8 @@ class Doubt(StrEnum):
     """Stripe failed in the middle: the work may be done or not. The same key says no more than this."""
     REPEATED_ERROR = "repeated_error"
     """The same key gave the kept server error again: only looking for the object can tell."""
+    RESTORED = "restored"
+    """The database was restored meanwhile, and what came of it may be lost: it is only looked for."""
     IN_USE = "in_use"
     """The same key is at work at this moment."""
     LIMITED = "limited"

@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 
-from payouts.calls import METADATA_LEG
+from payouts.calls import METADATA_LEG, METADATA_REQUEST
+from payouts.clock import iso
 from payouts.difference import DifferenceKind, Finding
 from payouts.event import PayoutObject, id_of
 from payouts.leg import Leg
 from payouts.machine import Applied, Dead, Ignored, Payout, decide
 from payouts.money import format_money
-from payouts.request import public_id
+from payouts.request import public_id, row_id_of
 from payouts.states import RANK, LegKind
 from payouts.storage.columns import PLATFORM
 from payouts.transfer import TransferObject, leg_id_in
@@ -26,7 +27,7 @@ class Verdict:
 
 def compare_payout(account: str, seen: PayoutObject, held: Payout | None, leg: Leg | None) -> Verdict | None:
     """Compare a payout on `account` with the row held and the leg that it names, or that holds it."""
-    about = _About(account, seen.id, seen.amount, seen.currency, leg)
+    about = _about(account, seen, leg)
     names = leg_id_in(seen.metadata, METADATA_LEG)
     is_reversal = seen.amount < 0  # an object of its own, whatever it took over from the payout it reverses
     if leg is not None and (is_reversal or leg.kind != LegKind.PAYOUT or leg.account != account):
@@ -47,7 +48,7 @@ def compare_payout(account: str, seen: PayoutObject, held: Payout | None, leg: L
 
 def compare_transfer(seen: TransferObject, leg: Leg | None) -> Verdict | None:
     """Compare a transfer with the leg that holds it, or that it names; None also where it is not ours."""
-    about = _About(PLATFORM, seen.id, seen.amount, seen.currency, leg)
+    about = _about(PLATFORM, seen, leg)
     names = leg_id_in(seen.metadata, METADATA_LEG)
     if leg is None or leg.kind != LegKind.TRANSFER:
         return Verdict(about.no_such_leg(names)) if names is not None else None
@@ -103,6 +104,9 @@ class _About:
     amount_minor: int
     currency: str
     leg: Leg | None
+    request: str | None = None
+    """The request that the object names."""
+    made_s: int | None = None
 
     @property
     def amount(self) -> str:
@@ -117,7 +121,9 @@ class _About:
         )
 
     def no_such_leg(self, leg_id: int) -> Finding:
-        text = f"Stripe has {self.amount} that names our leg {leg_id}, and there is no such leg"
+        named = f"{self.request} with the leg {leg_id}" if self.request else f"the leg {leg_id}"
+        made = f", made {iso(self.made_s * 1000)}" if self.made_s else ""
+        text = f"Stripe has {self.amount}{made}, for {named}: there is no such leg here"
         return self.says(K.MISSING_HERE, text, None, self.amount)
 
     def leg_is_open(self, leg: Leg) -> Finding:
@@ -136,6 +142,12 @@ class _About:
             text = f"{public_id(leg.request_id)} asked for {ours}, Stripe has {self.amount}"
             return self.says(K.AMOUNT, text, ours, self.amount)
         return None
+
+
+def _about(account: str, seen: PayoutObject | TransferObject, leg: Leg | None) -> _About:
+    named = str((seen.metadata or {}).get(METADATA_REQUEST) or "")
+    request = public_id(row_id) if (row_id := row_id_of(named)) is not None else None
+    return _About(account, seen.id, seen.amount, seen.currency, leg, request, seen.created)
 
 
 def _check(stripe_id: str, account: str) -> str:

@@ -1,6 +1,6 @@
 """One transaction of sending: answers are recorded, and the next calls written down before they are made."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
@@ -18,11 +18,13 @@ from payouts.partner import Partner
 from payouts.plan import LookUp, NewAttempt, Nothing, Repeat, goes_out, last_leg, next_step, takes_money_out
 from payouts.plan import Step as PlannedStep
 from payouts.readiness import GateRules, Stop
+from payouts.recovery import RECOVERY, STOPPED
 from payouts.request import PayoutRequest
 from payouts.sightings import Sightings
 from payouts.states import OPEN_REQUEST_STATUSES, AttemptStatus, LegKind, LegStatus, RequestStatus
 from payouts.storage.partner_rows import PARTNERS, lock_partners
 from payouts.storage.payout_rows import lock_payouts
+from payouts.storage.recovery_rows import is_recovering
 from payouts.storage.request_rows import PARTNER_BUSY, busy_requests, next_queued, partner_ids_of
 from payouts.turns import Job, Step, Turn
 
@@ -103,16 +105,20 @@ class Desk:
         for request in self.books.requests.values():  # as they are now, in this transaction
             held = self.busy.setdefault(request.partner_id, set())
             (held.add if request.status in BUSY_STATUSES else held.discard)(request.id)
-        outgoing = self._outgoing(ready)
+        recovering = is_recovering(self.connection)
+        outgoing = ready if recovering else self._outgoing(ready)
         self.checked = {request.id for request in outgoing}
         steps = {request.id: self._planned(request) for request in ready}
+        stops = dict.fromkeys(steps, Stop(RECOVERY, STOPPED)) if recovering else self._stops(outgoing, steps)
+        turns = {r.id: self._turn(self.books.requests[r.id], steps[r.id], stops.get(r.id)) for r in ready}
+        return {request_id: turn for request_id, turn in turns.items() if turn is not None}
+
+    def _stops(self, outgoing: Sequence[PayoutRequest], steps: Mapping[int, PlannedStep]) -> dict[int, Stop]:
         begun = {r.id for r in outgoing if not goes_out(steps[r.id], self.books.legs_of(r))}
-        stops = gate.stops(
+        return gate.stops(
             *(self.connection, outgoing, self.partners, self.rules.gate, self.now_ms, self.rules.make_id),
             begun,
         )
-        turns = {r.id: self._turn(self.books.requests[r.id], steps[r.id], stops.get(r.id)) for r in ready}
-        return {request_id: turn for request_id, turn in turns.items() if turn is not None}
 
     def _outgoing(self, ready: Sequence[PayoutRequest]) -> list[PayoutRequest]:
         """Those that would really go out now: limits on velocity must count no others."""
@@ -302,7 +308,8 @@ class Desk:
             for job in jobs
             if job.turn is not None
             and job.request_id not in turns
-            and (request := self.books.requests[job.request_id]).status not in BUSY_STATUSES
+            and (request := self.books.requests.get(job.request_id)) is not None
+            and request.status not in BUSY_STATUSES
         ]
         if not through:
             return {}

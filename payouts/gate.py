@@ -180,6 +180,7 @@ def _held(hold: Hold) -> Stop:
         HoldKind.KILL_SWITCH: f"everything is stopped by {hold.placed_by}: {hold.reason}",
         HoldKind.VELOCITY: f"{hold.reason}: a person looks at it and releases hold {hold.id}",
         HoldKind.MANUAL: f"held by {hold.placed_by}: {hold.reason}",
+        HoldKind.RECOVERY: f"{hold.reason}: a person finds out and releases hold {hold.id}",
     }
     return Stop(WAITS_FOR[hold.kind], texts[hold.kind])
 

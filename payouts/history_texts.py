@@ -93,6 +93,7 @@ def hold_text(hold: Hold) -> str:
         HoldScope.ALL: "everything",
         HoldScope.CURRENCY: f"all in {hold.scope_key.upper()}",
         HoldScope.PARTNER: "the partner",
+        HoldScope.ACCOUNT: "the partner's account",
         HoldScope.REQUEST: "this payout",
     }
     return f"{hold.kind} on {wide[hold.scope]}"

@@ -1,6 +1,7 @@
 """Placing and releasing holds: the kill switch, and what a person holds back or lets go."""
 
 import dataclasses
+from collections.abc import Sequence
 from functools import partial
 
 from sqlalchemy import Connection, Engine
@@ -115,17 +116,43 @@ def _request(connection: Connection, request_id: int) -> PayoutRequest:
     return request
 
 
+def hold_account(
+    connection: Connection, account: str, placed_by: str, reason: str, make_id: IdMaker, now_ms: int
+) -> None:
+    """Hold back all payouts to a Stripe account, whether or not a partner has it; once, until a person
+    releases it."""
+    target = (HoldScope.ACCOUNT, account)
+    if hold_rows.lock_active_on(connection, HoldKind.RECOVERY, target):
+        return
+    hold = Hold(
+        *(make_id(), account, HoldKind.RECOVERY, *target, reason[:255], placed_by, now_ms), active=True
+    )
+    hold_rows.HOLDS.insert(connection, [hold])
+    audit_rows.append(
+        *(connection, make_id, now_ms),
+        actor=placed_by,
+        action="hold.place",
+        subject=named(target),
+        account=account,
+        reason=reason,
+        details={"kind": HoldKind.RECOVERY},
+    )
+
+
 def wake_waiting(engine: Engine, kind: HoldKind, clock: Clock) -> int:
-    """Make what waited for a released hold due now, in small steps of their own; returns how many.
+    """Make what waited for a released hold due now; returns how many."""
+    return wake_codes(engine, [WAITS_FOR[kind]], clock)
+
+
+def wake_codes(engine: Engine, codes: Sequence[str], clock: Clock) -> int:
+    """Make what waits for one of `codes` due now, in small steps of their own; returns how many.
 
     Without it they come by themselves when they are next looked at.
     """
     woken = 0
     last: list[int] = [0]
     while last:
-        step = partial(
-            hold_rows.wake, codes=[WAITS_FOR[kind]], now_ms=clock(), most=WAKE_MOST, after_id=last[-1]
-        )
+        step = partial(hold_rows.wake, codes=codes, now_ms=clock(), most=WAKE_MOST, after_id=last[-1])
         last = in_transaction(engine, step)
         woken += len(last)
     return woken

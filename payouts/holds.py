@@ -16,9 +16,17 @@ class HoldKind(StrEnum):
     """More went out in a window than a limit allows. Placed by the service, released by a person."""
     MANUAL = "manual"
     """A person holds one thing back."""
+    RECOVERY = "recovery"
+    """After a restore, Stripe has something for the account that no request here stands for. Placed by the
+    service, released by a person who found out what it is."""
 
 
-WAITS_FOR = {HoldKind.KILL_SWITCH: "kill_switch", HoldKind.VELOCITY: "velocity", HoldKind.MANUAL: "held"}
+WAITS_FOR = {
+    HoldKind.KILL_SWITCH: "kill_switch",
+    HoldKind.VELOCITY: "velocity",
+    HoldKind.MANUAL: "held",
+    HoldKind.RECOVERY: "held",
+}
 """What a request says that it waits for, by the kind of the hold that stops it."""
 
 
@@ -30,6 +38,8 @@ class HoldScope(StrEnum):
     """Key: the currency's code."""
     PARTNER = "partner"
     """Key: the partner's row id."""
+    ACCOUNT = "account"
+    """Key: the Stripe account. Holds a partner also where it is not registered yet, or again."""
     REQUEST = "request"
     """Key: the request's row id."""
 
@@ -69,6 +79,7 @@ def targets_of(request: PayoutRequest) -> tuple[Target, ...]:
         EVERYTHING,
         (HoldScope.CURRENCY, request.currency),
         (HoldScope.PARTNER, str(request.partner_id)),
+        (HoldScope.ACCOUNT, request.account),
         (HoldScope.REQUEST, str(request.id)),
     )
 

@@ -58,7 +58,7 @@ def next_step(
         if attempt.status == AttemptStatus.OPEN:
             only_look = (
                 now_ms - attempt.first_sent_at_ms >= KEY_LIFE_MS
-                or attempt.error_code == Doubt.REPEATED_ERROR
+                or attempt.error_code in (Doubt.REPEATED_ERROR, Doubt.RESTORED)
                 or request.status == RequestStatus.UNCLEAR
             )
             leg = by_id[attempt.leg_id]

@@ -44,6 +44,8 @@ class Source(StrEnum):
     COMMAND = "command"
     SCHEDULE = "schedule"
     IMPORT = "import"
+    RECOVERY = "recovery"
+    """Lost in a restore, and booked anew from what Stripe has of it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,9 @@ to write at the same time share one transaction.
 """
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import IntegrityError
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
@@ -20,6 +20,7 @@ from payouts.desk import Desk, SendingRules, trouble
 from payouts.errors import GatewayError, RowIdTakenError
 from payouts.gateway import StripeGateway
 from payouts.logs import get_logger
+from payouts.lookout import Lookout, RestoredError
 from payouts.storage.engine import is_contention, is_unavailable
 from payouts.turns import Job, LookUpFailed, NotFound, Result, Step, Turn
 
@@ -35,10 +36,14 @@ _WINDOW_BEFORE_S, _WINDOW_AFTER_S = 3600, 26 * 3600
 class Sender:
     """Sends requests. Any number may run at once, on any machine; safe to use from several threads."""
 
-    def __init__(self, engine: Engine, gateway: StripeGateway, rules: SendingRules) -> None:
+    def __init__(
+        self, engine: Engine, gateway: StripeGateway, rules: SendingRules, lookout: Lookout | None = None
+    ) -> None:
+        """`lookout`: stops everything where the database was restored to an earlier time."""
         self._engine = engine
         self._gateway = gateway
         self._rules = rules
+        self._lookout = lookout
         self._calling = 0
         self._guard = threading.Lock()
         self._combiner: Combiner[Job, Step | Exception] = Combiner(
@@ -107,9 +112,23 @@ class Sender:
         return [result for job in jobs for result in self._together([job])]
 
     def _in_one_transaction(self, jobs: Sequence[Job]) -> list[Step]:
+        if self._lookout is None:
+            return self._write(jobs)
+        try:
+            steps = self._write(jobs, self._lookout.check)
+        except RestoredError as error:
+            self._lookout.stop(error)
+            steps = self._write(jobs)
+        # Before the calls are made: what may have been paid is known outside the database, too.
+        self._lookout.sent(step.turn.attempt.id for step in steps if step.turn and not step.turn.look_up)
+        return steps
+
+    def _write(self, jobs: Sequence[Job], check: Callable[[Connection], None] | None = None) -> list[Step]:
         for attempt in _retry():
             with attempt:
                 with self._engine.begin() as connection:
+                    if check is not None:
+                        check(connection)
                     steps = Desk(self._rules, connection).run(jobs)
                     crash_point("send.before_commit")
                 crash_point("send.after_commit")

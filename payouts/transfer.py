@@ -19,6 +19,7 @@ class TransferObject(msgspec.Struct, frozen=True):
     destination: Any = None
     transfer_group: str | None = None
     metadata: dict[str, str] = {}
+    created: int | None = None
     object: str = "transfer"
 
 

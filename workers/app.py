@@ -11,6 +11,7 @@ from payouts.bootstrap import (
     open_channels,
     open_engine,
     open_failure_watch,
+    open_lookout,
     open_presence,
     open_reconciler,
     open_redis,
@@ -145,6 +146,7 @@ def run_scheduler(settings: Settings) -> None:
     def drain() -> None:
         spill.drain(engine, make_id, messages.apply)
 
+    lookout = open_lookout(settings, engine, client)
     presence = open_presence(settings, client)
     stop = StopSignal()
     get_logger().info("scheduler.started", sweep_every_s=settings.sweep_interval_s)
@@ -158,6 +160,7 @@ def run_scheduler(settings: Settings) -> None:
             *([Job("check the ledger", check_s, messages.check_ledger)] if check_s else []),
             Job("presence", PRESENCE_EVERY_S, lambda: presence.note("scheduler", process_name())),
             *([Job("archive", archive_s, messages.archive)] if archive_s else []),
+            Job("look out", settings.sweep_interval_s, lookout.look),
             Job("sweep", settings.sweep_interval_s, sweeper.sweep),
             Job("drain", settings.sweep_interval_s, drain),
             Job("replay", settings.sweep_interval_s, replays.sweep),

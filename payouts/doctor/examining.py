@@ -15,6 +15,7 @@ from payouts.doctor.endpoints import EndpointFacts, judge_endpoints
 from payouts.doctor.finding import Check, Finding
 from payouts.doctor.migrations import judge_migrations
 from payouts.doctor.processes import judge_processes, judge_queues
+from payouts.doctor.recovery import judge_recovery
 from payouts.doctor.redis_server import SpillFacts, judge_redis, judge_spill
 from payouts.doctor.secrets import SecretFacts, SecretUse, judge_secrets, judge_use
 from payouts.doctor.watermark import judge_caught_up, judge_received
@@ -25,6 +26,7 @@ from payouts.storage.inbox import WEBHOOK
 from payouts.storage.mark_rows import oldest_watermark_s
 from payouts.storage.presence import Presence
 from payouts.storage.queries import reading
+from payouts.storage.recovery_rows import open_recovery
 from payouts.storage.redis_facts import redis_clock, redis_facts
 from payouts.storage.server_facts import database_clock, database_facts
 from payouts.storage.spill import Spill
@@ -64,6 +66,7 @@ class Doctor:
             Examination(Check.EVENTS, self.events, _DATABASE),
             Examination(Check.REQUESTS, self.requests, _DATABASE),
             Examination(Check.NOTICES, self.notices, _DATABASE),
+            Examination(Check.RECOVERY, self.recovery, _DATABASE),
             Examination(Check.QUEUES, self.queues, _REDIS),
             Examination(Check.PROCESSES, self.processes, _REDIS),
             Examination(Check.WATERMARK, self.received, _DATABASE),
@@ -133,6 +136,10 @@ class Doctor:
             waiting = age_queries.waiting_notices(connection)
             dead = age_queries.dead_notices(connection)
         return judge_notices(waiting, dead, self.clock())
+
+    def recovery(self) -> list[Finding]:
+        with reading(self.engine) as connection:
+            return [judge_recovery(open_recovery(connection), self.clock())]
 
     def queues(self) -> list[Finding]:
         return judge_queues(self.waiting(), self.settings.sweep_max_queued)

@@ -60,6 +60,7 @@ class Check(StrEnum):
     NOTICES = "notices"
     NOTICES_WAITING = "notices.waiting"
     NOTICES_DEAD = "notices.dead"
+    RECOVERY = "recovery"
     QUEUES = "queues"
     PROCESSES = "processes"
     PROCESS_WORKER = "processes.worker"

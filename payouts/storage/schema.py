@@ -8,6 +8,7 @@ from payouts.storage import (
     money_tables,
     notice_tables,
     people_tables,
+    recovery_tables,
     replay_tables,
     tables,
 )
@@ -22,6 +23,7 @@ __all__ = [
     "money_tables",
     "notice_tables",
     "people_tables",
+    "recovery_tables",
     "replay_tables",
     "tables",
 ]

@@ -339,6 +339,6 @@ def test_with_everything_away_each_examination_says_so_and_no_more() -> None:
     assert unknown == [
         *(Check.SECRET_USE, Check.ENDPOINTS, Check.CLOCK_DATABASE, Check.CLOCK_REDIS, Check.REDIS),
         *(Check.REDIS_SPILLED, Check.DATABASE, Check.MIGRATIONS, Check.EVENTS, Check.REQUESTS),
-        *(Check.NOTICES, Check.PROCESSES, Check.WATERMARK, Check.WATERMARK_CAUGHT_UP),
+        *(Check.NOTICES, Check.RECOVERY, Check.PROCESSES, Check.WATERMARK, Check.WATERMARK_CAUGHT_UP),
     ]
     assert all(each.remedy for each in found if each.level == Level.UNKNOWN)

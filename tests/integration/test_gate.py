@@ -142,7 +142,13 @@ def test_a_hold_stops_what_it_covers_and_nothing_else(engine: Engine, scope: Hol
     # given a hold that covers one request, and another one that differs in everything
     partner, other = a_partner(), a_partner(currency="usd")
     mine, others = a_request(partner), a_request(other)
-    keys = {"all": "", "currency": "eur", "partner": str(partner.id), "request": str(mine.id)}
+    keys = {
+        "all": "",
+        "currency": "eur",
+        "partner": str(partner.id),
+        "account": partner.account,
+        "request": str(mine.id),
+    }
     kind = HoldKind.KILL_SWITCH if scope == HoldScope.ALL else HoldKind.MANUAL
     with engine.begin() as connection:
         hold = place(connection, kind, (scope, keys[scope]), ANNA, "invoice unclear", make_id, NOW_MS)

@@ -123,13 +123,14 @@ class RedisServer(Server):
 
 class SqlServer(Server):
     """MariaDB or MySQL, with one database for each test that asks. `durable`: as in production, for a server
-    that is killed or measured."""
+    that is killed or measured. `logs`: it keeps a binary log."""
 
     name = "mariadb"
 
-    def __init__(self, folder: Path, durable: bool = True) -> None:
+    def __init__(self, folder: Path, durable: bool = True, logs: bool = False) -> None:
         super().__init__(folder)
         self.durable = durable
+        self.logs = logs
         self._made = 0
 
     @staticmethod
@@ -153,6 +154,7 @@ class SqlServer(Server):
             *(f"--innodb-flush-log-at-trx-commit={int(self.durable)}", "--innodb-buffer-pool-size=128M"),
             *("--skip-name-resolve", f"--pid-file={self.folder}/pid"),
             *([] if self.durable else ["--innodb-doublewrite=0"]),
+            *(["--log-bin=binlog", "--binlog-format=ROW", "--server-id=1"] if self.logs else []),
         ]
 
     def start(self) -> None:
