@@ -116,7 +116,12 @@ def fill_history(bed: Bed, events: int, dead: int, payload_bytes: int) -> Histor
                 rows = [_attempt(history, number, attempt) for number, attempt in tried]
                 insert_rows(connection, inbox_attempts, _ATTEMPTS, rows)
 
+    indexes = sorted(inbox.indexes, key=lambda index: str(index.name))
+    for index in indexes:  # built at the end, each in one sorted pass: many times as fast
+        index.drop(bed.engine)
     _in_parts(part)
+    for index in indexes:
+        index.create(bed.engine)
     with bed.engine.begin() as connection:
         insert_rows(connection, failure_groups, _GROUPS, [_group(history, cause) for cause in range(CAUSES)])
     for table in (inbox, inbox_failures, inbox_attempts):

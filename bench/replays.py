@@ -58,7 +58,7 @@ def replayed(bed: Bed, events: int, processes: int) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Beside:
-    """How long live events took from acknowledgement to applied, in ms and sorted: alone, and beside others."""
+    """How long live events took until they were applied, in ms and sorted: alone, and beside something."""
 
     alone_ms: Sequence[float]
     beside_ms: Sequence[float]
@@ -86,6 +86,7 @@ def live_beside_replay(bed: Bed, events: int, seconds: int) -> Beside:
 class DryRun:
     """What a preview of `events` took, and what live events noticed meanwhile."""
 
+    events: int
     payouts: int
     took_s: float
     grown_mb: float
@@ -108,7 +109,7 @@ def dry_run(bed: Bed, events: int = EVENTS_MOST) -> DryRun:
             beside += live.applied_ms(mixed)
         payouts, took_s, grown_mb = running.get()
     live.end()
-    return DryRun(payouts, took_s, grown_mb, Beside(alone, sorted(beside)))
+    return DryRun(events, payouts, took_s, grown_mb, Beside(alone, sorted(beside)))
 
 
 def bury(bed: Bed, events: int) -> list[NewEvent]:

@@ -54,6 +54,8 @@ class Outcome:
     type: str
     status: EventStatus
     detail: str
+    """Why, without what only this event has, so that many events can be counted by it; errors are whole."""
+    object_id: str | None = None
 
 
 @dataclass(slots=True)
@@ -333,7 +335,7 @@ class Batch:
         if isinstance(decision, Applied):
             move = decision.transition
             reason = move.reason if move else "details only"
-            detail = f"{seen.id} {move.from_status or 'new'} → {move.to_status}" if move else reason
+            detail = f"{move.from_status or 'new'} → {move.to_status}" if move else reason
             self._finish(item, EventStatus.APPLIED, reason, detail)
         elif isinstance(decision, Ignored):
             self._finish(item, EventStatus.IGNORED, decision.reason)
@@ -392,7 +394,8 @@ class Batch:
             self.work.healed.append(item.id)
 
     def _note(self, item: WorkItem, status: EventStatus, detail: str) -> None:
-        self.work.result.outcomes.append(Outcome(item.id, item.event_id, item.type, status, detail))
+        outcome = Outcome(item.id, item.event_id, item.type, status, detail, item.object_id)
+        self.work.result.outcomes.append(outcome)
 
 
 def _same(leg: Leg, seen: PayoutObject | TransferObject) -> bool:

@@ -84,9 +84,9 @@ def test_dead_events_run_again_in_their_order_and_the_replay_says_what_came_of_e
     assert (replay.total, replay.applied, replay.failed) == (3, 3, 0)
     assert world.payouts() == {"po_b1": "paid", "po_good": "paid"}
     assert replays.outcomes(replay) == {
-        "evt_b1_0": ("applied", "po_b1 new → pending"),
-        "evt_b1_1": ("applied", "po_b1 pending → in_transit"),
-        "evt_b1_2": ("applied", "po_b1 in_transit → paid"),
+        "evt_b1_0": ("applied", "new → pending"),
+        "evt_b1_1": ("applied", "pending → in_transit"),
+        "evt_b1_2": ("applied", "in_transit → paid"),
     }
     assert set(world.statuses().values()) == {"applied"}
     assert world.rows("SELECT * FROM inbox_failures") == []
