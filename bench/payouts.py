@@ -27,6 +27,8 @@ from workers.messages import PAYOUTS_QUEUE, Messages
 PROCESSES = 2
 THREADS = 8
 """Of each process, as many as a worker has for payouts by default."""
+POOLS = 5
+"""Of a worker: each says in Redis that it listens."""
 PARTNERS = 400
 ROWS_AT_ONCE = 500
 STAY_S = 86_400.0
@@ -35,24 +37,27 @@ Account = tuple[str, str]
 """A Stripe account and its bank account."""
 
 
-def submitted(bed: Bed, payouts: int, rounds: int) -> dict[str, float]:
-    """Payouts submitted per second, medians of rounds in which all take turns."""
-    variants: dict[str, Callable[[Bed, int], float]] = {
+def submitted(bed: Bed, payouts: int, rounds: int, work_s: float = 0.0) -> dict[str, float]:
+    """Payouts submitted per second, medians of rounds in which all take turns.
+
+    `work_s`: how long Stripe takes over each call. Without it nothing is waited for but the machine.
+    """
+    variants: dict[str, Callable[[Bed, int, float], float]] = {
         "service": _service,
-        "bare calls": lambda bed, count: _bare(bed, count, "sdk"),
-        "bare calls without the SDK": lambda bed, count: _bare(bed, count, "raw"),
+        "bare calls": lambda bed, count, work_s: _bare(bed, count, "sdk", work_s),
+        "bare calls without the SDK": lambda bed, count, work_s: _bare(bed, count, "raw", work_s),
     }
     rates: dict[str, list[float]] = {name: [] for name in variants}
     for _ in range(rounds):
         for name, measure in variants.items():
             bed.fresh()
-            rates[name].append(measure(bed, payouts))
+            rates[name].append(measure(bed, payouts, work_s))
             pause()
     return {name: statistics.median(found) for name, found in rates.items()}
 
 
-def _service(bed: Bed, count: int) -> float:
-    with _sandbox(bed, count) as (sandbox, accounts):
+def _service(bed: Bed, count: int, work_s: float) -> float:
+    with _sandbox(bed, count, work_s) as (sandbox, accounts):
         client = open_redis(load_settings(database_url=bed.database_url, redis_url=bed.redis.url), 5)
         _queue(bed, Messages(client, "prepared"), accounts, count)
         env = {
@@ -65,7 +70,7 @@ def _service(bed: Bed, count: int) -> float:
             "QUEUE_NAMESPACE": "bench",
         }
         workers = [bed.start("workers", "worker", core=CORES["clients"], **env) for _ in range(PROCESSES)]
-        pools = 4 * PROCESSES
+        pools = POOLS * PROCESSES
         wait_until("the workers listen", lambda: client.zcard("bench:__heartbeats__") == pools, 60)
         pause()
         began = time.monotonic()
@@ -102,8 +107,8 @@ def _queue(bed: Bed, messages: Messages, accounts: list[Account], count: int) ->
         messages.send_payout(request.id)
 
 
-def _bare(bed: Bed, count: int, kind: str) -> float:
-    with _sandbox(bed, count) as (sandbox, accounts):
+def _bare(bed: Bed, count: int, kind: str, work_s: float) -> float:
+    with _sandbox(bed, count, work_s) as (sandbox, accounts):
         processes = []
         for number in range(PROCESSES):
             file = bed.folder / f"calls-{number}"
@@ -138,9 +143,10 @@ def _going(processes: list["subprocess.Popen[str]"]) -> list["subprocess.Popen[s
 
 
 @contextmanager
-def _sandbox(bed: Bed, count: int) -> Iterator[tuple[Sandbox, list[Account]]]:
+def _sandbox(bed: Bed, count: int, work_s: float) -> Iterator[tuple[Sandbox, list[Account]]]:
     settings = bed.folder / "sandbox.json"
-    settings.write_text(json.dumps({"in_transit_after_s": STAY_S, "paid_after_s": STAY_S}))
+    wanted = {"in_transit_after_s": STAY_S, "paid_after_s": STAY_S, "work_s": work_s}
+    settings.write_text(json.dumps(wanted))
     port = free_port()
     flags = ("--api-key", KEY, "--port", str(port), "--settings", str(settings))
     process = bed.start("sandbox", *flags, core=CORES["sandbox"])

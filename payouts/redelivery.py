@@ -15,7 +15,7 @@ AGAIN_WITHIN_MS = 60_000
 
 
 class Redelivery(StrEnum):
-    """What a delivery after the first one was."""
+    """What a delivery was of an event that was in the inbox already."""
 
     DUPLICATE = "duplicate"
     """Stripe sent it twice, within moments."""
@@ -23,25 +23,25 @@ class Redelivery(StrEnum):
     """Signed for another endpoint of ours: both want events of this type."""
     RESEND = "resend"
     """Asked for at Stripe by a person, or sent again because the acknowledgement got lost."""
-    CATCH_UP = "catch-up"
-    """Found in Stripe's list by this service."""
+    LATE = "late"
+    """Its first delivery: catch-up had found the event before."""
 
 
 def redeliveries(
     first: Mapping[str, Any], again: Iterable[Mapping[str, Any]], webhook: str
 ) -> list[Redelivery]:
-    """What each of `again` was: rows with `source`, `secret` and `received_at_ms`, the oldest first.
+    """What each of `again` was: rows with `secret` and `received_at_ms`, the oldest first.
 
-    `first`: the row of the event itself; `webhook`: the source of what Stripe delivers.
+    `first`: the row of the event itself, with its `source` too; `webhook`: the source of what is delivered.
     """
-    seen = {_endpoint(first["secret"])}
-    before_ms, found = first["received_at_ms"], []
+    found: list[Redelivery] = []
+    seen = {_endpoint(first["secret"])} if first["source"] == webhook else set()
+    before_ms = first["received_at_ms"]
     for row in again:
         endpoint = _endpoint(row["secret"])
-        if row["source"] != webhook:
-            found.append(Redelivery.CATCH_UP)
-            continue
-        if endpoint not in seen and endpoint is not None:
+        if not seen:
+            found.append(Redelivery.LATE)
+        elif endpoint not in seen:
             found.append(Redelivery.OTHER_ENDPOINT)
         elif row["received_at_ms"] - before_ms <= AGAIN_WITHIN_MS:
             found.append(Redelivery.DUPLICATE)

@@ -37,6 +37,6 @@ def test_a_rolled_secret_is_the_same_endpoint() -> None:
     assert kinds(row(DAY_MS, "platform:cccc3333")) == [Redelivery.RESEND]
 
 
-def test_what_this_service_found_by_itself_is_no_delivery_of_stripes() -> None:
-    found = kinds(row(DAY_MS, None, "catch-up"), row(DAY_MS + 10))
-    assert found == [Redelivery.CATCH_UP, Redelivery.RESEND]
+def test_what_catch_up_had_found_before_is_delivered_late_and_then_again() -> None:
+    found = redeliveries(row(0, None, "catch-up"), [row(DAY_MS), row(DAY_MS + 10)], "webhook")
+    assert found == [Redelivery.LATE, Redelivery.DUPLICATE]
