@@ -89,6 +89,8 @@ def _questions(history: History) -> dict[str, Ask]:
         "event list, rare type": _events(type=RARE_TYPE),
         "event list, type that none has": _events(type="payout.unheard_of"),
         "event list, common type, dead": _events(type=type_, status=dead),
+        "event list, common type, applied": _events(type=type_, status=EventStatus.APPLIED),
+        "event list, large account, common type": _events(account=account, type=type_),
         "event list, rare type, dead": _events(type=RARE_TYPE, status=dead),
         "event list, rare type, applied": _events(type=RARE_TYPE, status=EventStatus.APPLIED),
         "event list, large account, dead": _events(account=account, status=dead),

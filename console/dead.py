@@ -11,7 +11,7 @@ from console.acting import AsOption
 from console.context import DataOption, JsonOption, reading_from
 from console.doing import Doer, doing
 from console.listing import AfterOption, LimitOption, SinceOption, UntilOption, make_filters, show
-from console.output import out, print_table, short_time, table, write_json
+from console.output import out, print_table, say, short_time, table, write_json
 from console.request_commands import ReasonOption
 from console.selecting import (
     AccountOption,
@@ -58,7 +58,7 @@ def list_groups(as_json: JsonOption = False, data: DataOption = None) -> None:
         return
     print_table(table(_GROUP_COLUMNS, [_group_cells(group) for group in found]))
     if not found:
-        out().print("nothing stands failed")
+        say("nothing stands failed")
 
 
 @app.command("show")
@@ -95,7 +95,7 @@ def show_group(
         facts.append(("newest attempt", text))
     print_table(table(("", ""), facts))
     if traceback and newest is not None:
-        out().print(newest["traceback"], markup=False)
+        out().print(newest["traceback"])
 
 
 @app.command("list")
@@ -140,7 +140,7 @@ def ignore(
     _require_some(events, group, type_, account, error, since, until)
     wanted = selection_of(events, group, EventStatus.DEAD, type_, account, None, error, since, until)
     done = _change(data, as_name, wanted, dismiss, reason)
-    out().print(f"{done} ignored: `payouts dead restore` takes that back", markup=False)
+    say(f"{done} ignored: `payouts dead restore` takes that back")
 
 
 @app.command("restore")
@@ -159,7 +159,7 @@ def restore(
     _require_some(events, group, type_, account)
     wanted = selection_of(events, group, EventStatus.DISMISSED, type_, account, None, None, None, None)
     done = _change(data, as_name, wanted, take_back, reason)
-    out().print(f"{done} restored: they are dead, and wait for a decision", markup=False)
+    say(f"{done} restored: they are dead, and wait for a decision")
 
 
 def _require_some(*named: object) -> None:

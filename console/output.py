@@ -36,6 +36,11 @@ def err() -> Console:
     return Console(stderr=True, highlight=False)
 
 
+def say(text: str) -> None:
+    """One line for a person, never folded: an id in it can be copied."""
+    out().print(text, markup=False, soft_wrap=True)
+
+
 def write_json(row: Mapping[str, Any]) -> None:
     """One row as one line of JSON; times as ISO 8601, row ids as text (they pass JavaScript's limit)."""
     # As bytes: JSON is UTF-8, whatever the terminal's own encoding is.

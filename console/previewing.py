@@ -5,10 +5,11 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from console.output import out, print_table, table, write_json
+from console.output import out, print_table, say, table, write_json
+from payouts.states import EventStatus
 
 if TYPE_CHECKING:
-    from payouts.what_if import Change
+    from payouts.what_if import Change, Tried
 
 SHOWN_MOST = 50
 _COLUMNS = ("payout", "events", "would come to", "state", "postings", "notices", "then asks Stripe for")
@@ -20,9 +21,9 @@ def print_preview(changes: "Sequence[Change]", events: int, more: bool) -> None:
     if changing:
         print_table(table(_COLUMNS, [_cells(change) for change in changing[:SHOWN_MOST]]))
     if len(changing) > SHOWN_MOST:
-        out().print(f"and {len(changing) - SHOWN_MOST} more: --json shows all")
+        say(f"and {len(changing) - SHOWN_MOST} more: --json shows all")
     for line in _sums(changes, events, more):
-        out().print(line, markup=False)
+        out().print(line)
 
 
 def write_preview(changes: "Sequence[Change]") -> None:
@@ -62,11 +63,16 @@ def _ends_anew(change: "Change") -> bool:
     return any(tried.status != tried.outcome for tried in change.events)
 
 
+def _outcome(tried: "Tried") -> str:
+    # What an applied one changes stands in the next column.
+    return tried.outcome if tried.outcome == EventStatus.APPLIED else f"{tried.outcome}: {tried.detail}"
+
+
 def _cells(change: "Change") -> tuple[Any, ...]:
-    outcomes = Counter(f"{tried.outcome}: {tried.detail}" for tried in change.events)
+    outcomes = Counter(_outcome(tried) for tried in change.events)
     moves = [f"{move.from_status or 'new'} → {move.to_status}" for move in change.written.moves]
     return (
-        *(change.subject, len(change.events), "; ".join(outcomes)),
+        *(change.subject, len(change.events), _counted(outcomes)),
         *(", ".join(moves) or None, ", ".join(posted.kind for posted in change.written.postings) or None),
         *(", ".join(change.written.notices) or None, "; ".join([*change.calls, *change.depends]) or None),
     )

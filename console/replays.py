@@ -13,7 +13,7 @@ from console.acting import AsOption
 from console.context import DataOption, JsonOption, reading_from, settings_of
 from console.doing import doing
 from console.listing import AfterOption, LimitOption, SinceOption, UntilOption, make_filters, show
-from console.output import err, out, print_table, short_time, table, write_json
+from console.output import err, out, print_table, say, short_time, table, write_json
 from console.previewing import print_preview, write_preview
 from console.request_commands import ReasonOption
 from console.selecting import (
@@ -101,9 +101,7 @@ def start(
     if as_json:
         _print_one(data, replay.id, as_json=True)
     else:
-        out().print(
-            f"{replay.public_id}: `payouts replay show {replay.public_id}` says how it goes", markup=False
-        )
+        say(f"{replay.public_id}: `payouts replay show {replay.public_id}` says how it goes")
     if wait:
         _follow(data, replay.id)
 
@@ -149,7 +147,7 @@ def confirm(replay: ReplayArgument, as_name: AsOption = None, data: DataOption =
     from payouts.replaying import confirm as confirm_it
 
     changed = _do(data, Scope.APPROVE, as_name, replay, confirm_it)
-    out().print(f"{changed.public_id} begins: {changed.total} events", markup=False)
+    out().print(f"{changed.public_id} begins: {changed.total} events")
 
 
 @app.command("pause")
@@ -160,7 +158,7 @@ def pause(
     from payouts.replaying import pause as pause_it
 
     changed = _do(data, Scope.OPERATE, as_name, replay, pause_it, reason=reason)
-    out().print(f"{changed.public_id} is paused after {changed.done} of {changed.total} events", markup=False)
+    say(f"{changed.public_id} is paused after {changed.done} of {changed.total} events")
 
 
 @app.command("resume")
@@ -169,7 +167,7 @@ def resume(replay: ReplayArgument, as_name: AsOption = None, data: DataOption = 
     from payouts.replaying import resume as resume_it
 
     changed = _do(data, Scope.OPERATE, as_name, replay, resume_it)
-    out().print(f"{changed.public_id} goes on: {changed.total - changed.done} events are left", markup=False)
+    say(f"{changed.public_id} goes on: {changed.total - changed.done} events are left")
 
 
 @app.command("rate")
@@ -184,7 +182,7 @@ def rate(
 
     changed = _do(data, Scope.OPERATE, as_name, replay, set_rate, rate_per_s=per_s)
     what = f"{per_s} events a second at the most" if per_s else "as fast as live events leave room"
-    out().print(f"{changed.public_id} runs at {what}", markup=False)
+    say(f"{changed.public_id} runs at {what}")
 
 
 @app.command("cancel")
@@ -195,9 +193,7 @@ def cancel(
     from payouts.replaying import cancel as cancel_it
 
     changed = _do(data, Scope.OPERATE, as_name, replay, cancel_it, reason=reason)
-    out().print(
-        f"{changed.public_id} is canceled after {changed.done} of {changed.total} events", markup=False
-    )
+    say(f"{changed.public_id} is canceled after {changed.done} of {changed.total} events")
 
 
 def _do(

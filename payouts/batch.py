@@ -54,7 +54,7 @@ class Outcome:
     type: str
     status: EventStatus
     detail: str
-    """Why, without what only this event has, so that many events can be counted by it; errors are whole."""
+    """Why, or what it changed: without ids, so that the same is said in the same words."""
     object_id: str | None = None
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from payouts.clock import iso
 from payouts.errors import RefusedError
 from payouts.states import EventStatus
 
@@ -118,7 +119,13 @@ class Selection:
         return cls(**{**known, "events": tuple(known.get("events", ()))})
 
     def __str__(self) -> str:
-        return ", ".join(f"{name} {_short(value)}" for name, value in self._set().items())
+        said = {name: _short(value) for name, value in self._set().items()}
+        for bound in ("since", "until"):
+            at_ms = getattr(self, f"{bound}_ms")
+            if at_ms is not None:
+                said[bound] = iso(at_ms) or ""
+                del said[f"{bound}_ms"]
+        return ", ".join(f"{name} {value}" for name, value in said.items())
 
     def _set(self) -> dict[str, Any]:
         found = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}

@@ -1,6 +1,7 @@
 """The doctor against real servers and the sandbox: what is set wrongly there is found, and read rightly."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -52,10 +53,33 @@ def wrong(found: list[Finding]) -> list[tuple[Check, Level]]:
 
 
 @pytest.fixture
-def engine(database_url: str) -> Iterator[Engine]:
-    """A migrated database of each kind."""
-    with migrated(database_url) as made:
+def engine(request: pytest.FixtureRequest, database_url: str) -> Iterator[Engine]:
+    """A migrated database of each kind, on a server that is durable."""
+    if database_url.startswith("sqlite"):
+        with migrated(database_url) as made:
+            yield made
+        return
+    with durable(request.getfixturevalue("mariadb")), migrated(database_url) as made:
         yield made
+
+
+@contextmanager
+def durable(server: SqlServer) -> Iterator[SqlServer]:
+    """The server of all tests, which is not durable as a rule, while it is."""
+    with server.connect() as admin, admin.cursor() as cursor:
+        cursor.execute("SELECT @@GLOBAL.innodb_flush_log_at_trx_commit")
+        (before,) = cursor.fetchone() or ()
+        cursor.execute("SET GLOBAL innodb_flush_log_at_trx_commit = 1")
+        try:
+            yield server
+        finally:
+            cursor.execute(f"SET GLOBAL innodb_flush_log_at_trx_commit = {before}")
+
+
+@pytest.fixture
+def durable_mariadb(mariadb: SqlServer) -> Iterator[SqlServer]:
+    with durable(mariadb) as server:
+        yield server
 
 
 @pytest.fixture
@@ -213,8 +237,8 @@ def test_a_new_database_is_fine_waits_for_nothing_and_has_heard_nothing(engine: 
     assert wrong(asked.migrations()) == [(Check.MIGRATIONS, Level.BAD)]
 
 
-def test_a_database_without_tables_is_bad(database_url: str) -> None:
-    empty = build_engine(database_url, timeout_s=10, pool_size=1)
+def test_a_database_without_tables_is_bad(bare_database_url: str) -> None:
+    empty = build_engine(bare_database_url, timeout_s=10, pool_size=1)
     assert wrong(doctor(empty).migrations()) == [(Check.MIGRATIONS, Level.BAD)]
     empty.dispose()
 
@@ -228,15 +252,15 @@ def test_a_database_without_tables_is_bad(database_url: str) -> None:
     ],
 )
 def test_each_wrong_setting_of_a_mariadb_is_found(
-    mariadb: SqlServer, setting: str, value: str, check: Check, level: Level
+    durable_mariadb: SqlServer, setting: str, value: str, check: Check, level: Level
 ) -> None:
-    admin = mariadb.connect()
+    admin = durable_mariadb.connect()
     with admin.cursor() as cursor:
         cursor.execute(f"SELECT @@GLOBAL.{setting}")
         (before,) = cursor.fetchone() or ()
         cursor.execute(f"SET GLOBAL {setting} = {value}")
         try:
-            engine = build_engine(mariadb.new_database(), timeout_s=10, pool_size=1)
+            engine = build_engine(durable_mariadb.new_database(), timeout_s=10, pool_size=1)
             found = wrong(doctor(engine).database())
             engine.dispose()
         finally:
@@ -245,8 +269,8 @@ def test_each_wrong_setting_of_a_mariadb_is_found(
     assert found == [(check, level)]
 
 
-def test_sessions_that_a_server_changes_are_found(mariadb: SqlServer) -> None:
-    engine = build_engine(mariadb.new_database(), timeout_s=10, pool_size=1)
+def test_sessions_that_a_server_changes_are_found(durable_mariadb: SqlServer) -> None:
+    engine = build_engine(durable_mariadb.new_database(), timeout_s=10, pool_size=1)
 
     @sa.event.listens_for(engine, "connect")
     def _meddle(connection: Any, _record: Any) -> None:
@@ -282,14 +306,14 @@ def test_what_waits_and_what_is_dead_is_read_from_the_tables(engine: Engine) -> 
         partner = a_partner()
         late = a_request(partner, due_at_ms=at_ms - 2 * HOUR_MS)
         keep(connection, partner, late, a_request(partner, due_at_ms=at_ms + HOUR_MS))
-        notice = {"account": "platform", "name": "alert.x", "body": "{}", "attempts": 0}
+        notice = {"account": "platform", "name": "alert.x", "body": "{}"}
         for status in (NoticeStatus.PENDING, NoticeStatus.DEAD, NoticeStatus.DELIVERED):
             values = {"dedupe_key": status, "status": status, "due_at_ms": at_ms - 2 * HOUR_MS}
             connection.execute(
                 sa.text(
-                    "INSERT INTO outbox (id, account, name, dedupe_key, body, status, due_at_ms, attempts, "
+                    "INSERT INTO outbox (id, account, name, dedupe_key, body, status, due_at_ms, "
                     "created_at_ms) VALUES (:id, :account, :name, :dedupe_key, :body, :status, :due_at_ms, "
-                    ":attempts, :due_at_ms)"
+                    ":due_at_ms)"
                 ),
                 {"id": long_ago(), **notice, **values},
             )

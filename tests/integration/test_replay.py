@@ -398,4 +398,4 @@ def test_a_replay_that_does_not_exist_is_named(world: World) -> None:
 def test_a_selection_survives_being_stored() -> None:
     made = Selection(events=("evt_1", "evt_2"), status="dead", since_ms=5)
     assert Selection.from_json(made.as_json()) == made
-    assert str(made) == "events evt_1, evt_2, status dead, since_ms 5"
+    assert str(made) == "events evt_1, evt_2, status dead, since 1970-01-01T00:00:00.005Z"

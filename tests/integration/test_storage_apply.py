@@ -18,8 +18,10 @@ from payouts.apply import Applier
 from payouts.batch import BatchResult
 from payouts.errors import GatewayError, PayoutsError
 from payouts.event import PayoutObject, read_payout_object
-from payouts.lookup import BLOCKED_WAIT_MS, Resolver
+from payouts.linking import lock_with_counterparts
+from payouts.lookup import BLOCKED_WAIT_MS, UNANSWERED_WAIT_MS, Resolver
 from payouts.machine import Applied, decide
+from payouts.pause import OPEN_MS, UNANSWERED_MOST
 from payouts.storage.engine import build_engine
 from payouts.storage.payout_rows import Notice, insert_notices, lock_payouts
 from tests.support.lives import ENDS, ROADS, event_body, payout_object
@@ -209,14 +211,14 @@ def test_a_payout_that_somebody_else_saw_first_is_decided_on_again_and_nothing_i
     )
     outside: list[BatchResult] = []
 
-    def overtaken(connection: Connection, stripe_ids: Any) -> Any:
-        found = lock_payouts(connection, stripe_ids)
+    def overtaken(connection: Connection, seen: Any) -> Any:
+        found = lock_with_counterparts(connection, seen)
         if not outside:
-            monkeypatch.setattr(batch_module, "lock_payouts", lock_payouts)
+            monkeypatch.setattr(batch_module, "lock_with_counterparts", lock_with_counterparts)
             outside.append(maria.apply([first]))
         return found
 
-    monkeypatch.setattr(batch_module, "lock_payouts", overtaken)
+    monkeypatch.setattr(batch_module, "lock_with_counterparts", overtaken)
     result = maria.apply(ids, trouble("po_bad", fail))
 
     assert [outcome.status for outcome in outside[0].outcomes] == ["applied"]
@@ -248,14 +250,14 @@ def test_a_deadlock_is_tried_again_and_counts_no_attempt(
         target=lambda: (other.execute(sa.text("SELECT id FROM inbox FOR UPDATE")).all(), other.rollback())
     )
 
-    def crossed(connection: Connection, stripe_ids: Any) -> Any:
-        calls.append(stripe_ids)
+    def crossed(connection: Connection, seen: Any) -> Any:
+        calls.append(seen)
         if len(calls) == 1:
             wants.start()
             wait_until("the other one waits for the event's row", _somebody_waits(maria))
-        return lock_payouts(connection, stripe_ids)
+        return lock_with_counterparts(connection, seen)
 
-    monkeypatch.setattr(batch_module, "lock_payouts", crossed)
+    monkeypatch.setattr(batch_module, "lock_with_counterparts", crossed)
     result = maria.apply([row_id])
     wants.join(10)
     other.close()
@@ -427,12 +429,33 @@ def test_a_conflict_that_turns_twice_leaves_each_outbox_name_once(world: World) 
     assert {"payout.failed", "payout.canceled"} <= set(names)
 
 
-def test_an_answer_that_may_come_later_is_a_failed_attempt(world: World) -> None:
+def test_an_answer_that_may_come_later_is_waited_for_and_counts_no_attempt(world: World) -> None:
     first, second = world.add(body_of("1", "failed", "po_1"), body_of("2", "canceled", "po_1"))
     world.apply([first, second])
-    result = resolve(world, second, Gateway(GatewayError("Stripe said 503", transient=True)))
-    assert world.statuses()["evt_2"] == "retrying"
-    assert [retried for retried, _ in result.retries] == [second]
+    resolve(world, second, Gateway(GatewayError("Stripe said 503", transient=True)))
+    (row,) = world.rows("SELECT status, reason, attempts, due_at_ms FROM inbox WHERE event_id = 'evt_2'")
+    assert (row.status, row.reason, row.attempts) == ("deferred", "Stripe said 503", 0)
+    assert UNANSWERED_WAIT_MS * 0.5 <= row.due_at_ms - NOW_MS <= UNANSWERED_WAIT_MS * 1.5
+
+
+def test_a_stripe_that_does_not_answer_is_left_alone_for_a_while_and_asked_again(world: World) -> None:
+    bodies = [body_of(f"f{n}", "failed", f"po_{n}") for n in range(6)]
+    contradictions = [body_of(f"c{n}", "canceled", f"po_{n}") for n in range(6)]
+    world.apply(world.add(*bodies))
+    ids = world.add(*contradictions)
+    world.apply(ids)
+    gateway = Gateway(GatewayError("Stripe said 503", transient=True))
+    asking = Resolver(Applier(world.engine, world.rules), gateway)
+
+    for inbox_id in ids:
+        asking.resolve(inbox_id)
+    assert len(gateway.asked) == UNANSWERED_MOST
+    assert {row.status for row in world.rows("SELECT status FROM inbox WHERE id IN " + str(tuple(ids)))} == {
+        "deferred"
+    }
+    world.now_ms += OPEN_MS
+    asking.resolve(ids[0])
+    assert len(gateway.asked) == UNANSWERED_MOST + 1
 
 
 def test_an_answer_that_will_not_come_is_dead(world: World) -> None:
