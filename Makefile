@@ -38,7 +38,7 @@ test: install ## all tests but those that take many minutes; WORKERS=n processes
 test-long: install ## the tests that take many minutes
 	$(BIN)/pytest -m long
 
-bench: install ## measure, each figure beside its ceiling; takes about twenty minutes
+bench: install ## measure, each figure beside its ceiling; takes half an hour or so
 	@$(BIN)/python -m bench
 
 lock: install ## choose the newest versions again and write them down with their hashes

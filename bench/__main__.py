@@ -5,14 +5,20 @@ import shutil
 import sys
 
 from bench.bed import BUFFER_POOL, Bed
+from bench.dead import GOAL_MS, asked, filled
 from bench.fill import fill
-from bench.latency import to_applied
+from bench.latency import percentiles, to_applied
 from bench.ledger import checked
 from bench.payouts import submitted
 from bench.receiver import acknowledged, acknowledged_only
 from bench.reconcile import compared
+from bench.replays import Beside, dry_run, live_beside_replay, replayed
 from bench.workers import PROCESSES, applied, empty_actor
 
+PARTS = ("payouts", "reconcile", "ledger", "dead", "replays")
+LIVE_S = 20
+LIVE_DEAD = 60_000
+"""Dead events that a replay of LIVE_S does not come to the end of."""
 THINKS_S = 0.2
 """How long Stripe may take over a call: a few tenths of a second are usual."""
 
@@ -22,10 +28,14 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--events", type=int, default=40_000, help="events to apply")
     parser.add_argument("--rows", type=int, default=2_000_000, help="rows in the full inbox; 0 leaves it out")
-    parser.add_argument("--only", choices=["payouts", "reconcile", "ledger"], help="measure this alone")
+    parser.add_argument("--only", choices=[*PARTS], help="measure this alone")
     parser.add_argument("--sent", type=int, default=3_000, help="payouts to send")
     parser.add_argument("--payouts", type=int, default=100_000, help="payouts to compare with Stripe")
     parser.add_argument("--postings", type=int, default=1_000_000, help="postings to check")
+    parser.add_argument("--history", type=int, default=1_000_000, help="events in the inbox with dead ones")
+    parser.add_argument("--dead", type=int, default=100_000, help="dead ones among them, and to replay")
+    parser.add_argument("--payload", type=int, default=200, help="bytes of a payload in that inbox")
+    parser.add_argument("--times", type=int, default=100, help="how often each question about it is asked")
     options = parser.parse_args()
     for program in ("wrk", "taskset", "mariadbd", "redis-server"):
         if not shutil.which(program):
@@ -46,6 +56,10 @@ def main() -> None:
             compare_with_stripe(bed, options.payouts)
         if options.only in (None, "ledger"):
             check_ledger(bed, options.postings)
+        if options.only in (None, "dead"):
+            ask_about_dead(bed, options.history, options.dead, options.payload, options.times)
+        if options.only in (None, "replays"):
+            replay(bed, options.dead)
 
 
 def measure(bed: Bed, rounds: int, events: int, rows: int) -> None:
@@ -105,6 +119,40 @@ def check_ledger(bed: Bed, postings: int) -> None:
     many, grown_mb = checked(bed.engine, bed.database_url, postings)
     row(f"postings checked/s, {postings:,} of them", many, f"{postings // 10:,} of them", few, "≥ 0.5")
     print(f"| memory grown by while checking {postings:,} postings | {grown_mb:.1f} MB | | | ≤ 50 MB |")
+
+
+def ask_about_dead(bed: Bed, events: int, dead: int, payload_bytes: int, times: int) -> None:
+    """The very functions behind `payouts dead` and `payouts event list`."""
+    history = filled(bed, events, dead, payload_bytes)
+    about = f"{events:,} events, {dead:,} dead"
+    for name, p50, p95 in asked(bed, history, times):
+        print(f"| {name}; {about}, p50 and p95 | {p50:.1f} ms, {p95:.1f} ms | | | ≤ {GOAL_MS} |", flush=True)
+
+
+def replay(bed: Bed, dead: int) -> None:
+    """Alone beside live processing by as many processes; a dry run; live events beside both."""
+    for processes in (1, 2):
+        bed.fresh()
+        live, _ = applied(bed, dead, together=True, processes=processes)
+        bed.fresh()
+        again = replayed(bed, dead, processes)
+        row(f"replayed/s, {processes} worker processes", again, "live events applied/s", live, "≥ 0.5")
+    bed.fresh()
+    tried = dry_run(bed)
+    print(f"| dry run of {tried.events:,} events, {tried.payouts:,} payouts | {tried.took_s:.0f} s | | | – |")
+    print(f"| memory grown by meanwhile | {tried.grown_mb:.1f} MB | | | ≤ 100 MB |")
+    live_row("live events during the dry run", tried.live)
+    bed.fresh()
+    beside = live_beside_replay(bed, LIVE_DEAD, LIVE_S)
+    live_row(f"live events during a replay ({beside.rate_per_s:,.0f}/s)", beside)
+
+
+def live_row(what: str, measured: Beside) -> None:
+    """p99 beside p99."""
+    (p50, p99), (alone50, alone99) = (percentiles(ms) for ms in (measured.beside_ms, measured.alone_ms))
+    other = f"alone: {alone50:.1f} ms, {alone99:.1f} ms"
+    ratio = p99 / alone99
+    print(f"| {what}, p50 and p99 | {p50:.1f} ms, {p99:.1f} ms | {other} | {ratio:.2f} | ≤ 2 |", flush=True)
 
 
 def compare_full(bed: Bed, events: int, rows: int) -> None:

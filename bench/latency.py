@@ -1,7 +1,7 @@
 """From acknowledgement to applied at 50 events a second, beside the bare round trips to both stores."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 
 import httpx
 import pymysql
@@ -43,7 +43,27 @@ def to_applied(bed: Bed, seconds: int) -> dict[str, tuple[float, float]]:
     bed.end(worker)
     bed.end(receiver)
     names = ("applied", "answered", "bare commit", "bare SET")
-    return dict(zip(names, map(_percentiles, (applied, answered, commit, set_)), strict=True))
+    return dict(zip(names, map(_percentiles_ms, (applied, answered, commit, set_)), strict=True))
+
+
+def each_applied(bed: Bed, port: int, events: Iterable[bytes]) -> list[float]:
+    """Deliver events to the receiver at `port`, EVENTS_PER_S; how long each took from its answer until it
+    was applied, in ms and sorted."""
+    took_ms = []
+    connection = bed.sql.connect(bed.database_url.rpartition("/")[2])
+    with httpx.Client() as client, connection.cursor() as cursor:
+        due = time.perf_counter()
+        for body in events:
+            due += 1 / EVENTS_PER_S
+            time.sleep(max(0.0, due - time.perf_counter()))
+            headers = {"Stripe-Signature": sign(body)}
+            response = client.post(f"http://127.0.0.1:{port}{PATH}", content=body, headers=headers)
+            acknowledged = time.perf_counter()
+            assert response.status_code == 200
+            _wait_applied(cursor, read_envelope(body).event_id)
+            took_ms.append((time.perf_counter() - acknowledged) * 1000)
+    connection.close()
+    return sorted(took_ms)
 
 
 def _wait_applied(cursor: pymysql.cursors.Cursor, event_id: str) -> None:
@@ -63,6 +83,10 @@ def _timed(call: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
-def _percentiles(values: list[float]) -> tuple[float, float]:
-    ordered = sorted(values)
-    return ordered[len(ordered) // 2] * 1000, ordered[int(len(ordered) * 0.99)] * 1000
+def percentiles(ordered: Sequence[float]) -> tuple[float, float]:
+    """p50 and p99 of sorted values."""
+    return ordered[len(ordered) // 2], ordered[int(len(ordered) * 0.99)]
+
+
+def _percentiles_ms(values_s: list[float]) -> tuple[float, float]:
+    return percentiles(sorted(value * 1000 for value in values_s))

@@ -19,7 +19,7 @@ PROCESSES = 2
 NAMESPACE = "payouts"
 
 
-def applied(bed: Bed, events: int, *, together: bool) -> tuple[float, float]:
+def applied(bed: Bed, events: int, *, together: bool, processes: int = PROCESSES) -> tuple[float, float]:
     """Fill the inbox and the queue, start the workers; returns (events/s, resident MB of one worker).
 
     `together`: messages as the receiver sends them under load, a hundred ids each. Otherwise one id a
@@ -38,7 +38,7 @@ def applied(bed: Bed, events: int, *, together: bool) -> tuple[float, float]:
                 messages.apply([inbox_id])
     client.close()
     env = {} if together else {"APPLY_BATCH_MAX": "1"}
-    workers, took_s = _drain(bed, ("workers", "worker"), env, lambda: _open(bed) == 0)
+    workers, took_s = _drain(bed, ("workers", "worker"), env, lambda: _open(bed) == 0, processes=processes)
     memory = max(resident_mb(worker) for worker in workers)
     for worker in workers:
         bed.end(worker)
@@ -67,12 +67,17 @@ def empty_actor(bed: Bed, count: int) -> float:
 
 
 def _drain(
-    bed: Bed, module: tuple[str, ...], env: dict[str, str], is_done: object, count: int = 0
+    bed: Bed,
+    module: tuple[str, ...],
+    env: dict[str, str],
+    is_done: object,
+    count: int = 0,
+    processes: int = PROCESSES,
 ) -> tuple[list[subprocess.Popen[bytes]], float]:
     # Timed from the first sign of work, so that starting Python is not measured.
     assert callable(is_done)
     began_at = _began(bed, count)
-    workers = [bed.start(*module, core=None, **env) for _ in range(PROCESSES)]
+    workers = [bed.start(*module, core=None, **env) for _ in range(processes)]
     wait_until("the workers begin", began_at, 60, every_s=0.002)
     started = time.perf_counter()
     wait_until("the queue is empty", is_done, 300, every_s=0.05)

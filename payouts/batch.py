@@ -55,6 +55,7 @@ class Outcome:
     status: EventStatus
     detail: str
     """Why, or what it changed: without ids, so that the same is said in the same words."""
+    object_id: str | None = None
 
 
 @dataclass(slots=True)
@@ -403,7 +404,8 @@ class Batch:
             self.work.healed.append(item.id)
 
     def _note(self, item: WorkItem, status: EventStatus, detail: str) -> None:
-        self.work.result.outcomes.append(Outcome(item.id, item.event_id, item.type, status, detail))
+        outcome = Outcome(item.id, item.event_id, item.type, status, detail, item.object_id)
+        self.work.result.outcomes.append(outcome)
 
 
 def _same(leg: Leg, seen: PayoutObject | TransferObject) -> bool:

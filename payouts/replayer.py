@@ -31,7 +31,7 @@ from payouts.storage.unit import in_transaction
 from payouts.version import VERSION
 
 SELECT_AT_ONCE = 2_000
-RUN_AT_ONCE = 200
+RUN_AT_ONCE = 500
 STEP_MS = 500
 """How much of a limited rate one step takes: the less, the smoother."""
 LEASE_MS = 60_000
@@ -76,10 +76,10 @@ class Replayer:
     confirm_above: int
     """A replay of more events than this needs a second person."""
 
-    def step(self, replay_id: int) -> StepResult:
-        """Take a replay one step further. Raises what a lost database raises."""
+    def step(self, replay_id: int, most: int = RUN_AT_ONCE) -> StepResult:
+        """Take a replay one step further, by `most` events. Raises what a lost database raises."""
         began_ms = self.clock()
-        taken = in_transaction(self.engine, lambda connection: self._take(connection, replay_id))
+        taken = in_transaction(self.engine, lambda connection: self._take(connection, replay_id, most))
         if taken is None:
             return StepResult(None, [])
         if taken.replay.status == ReplayStatus.SELECTING:
@@ -102,7 +102,7 @@ class Replayer:
         self._give_back(taken.replay, wait_ms, None)
         return StepResult(wait_ms, results)
 
-    def _take(self, connection: Connection, replay_id: int) -> Taken | None:
+    def _take(self, connection: Connection, replay_id: int, most: int = RUN_AT_ONCE) -> Taken | None:
         replay = lock_replay(connection, replay_id)
         now_ms = self.clock()
         worked_on = (ReplayStatus.SELECTING, ReplayStatus.RUNNING)
@@ -112,12 +112,13 @@ class Replayer:
         deaths = replay.deaths + (replay.lease is not None and replay.status == ReplayStatus.RUNNING)
         ids: list[int] = []
         if replay.status == ReplayStatus.RUNNING:
-            ids = next_items(connection, replay.id, 1 if deaths else _most(replay.rate_per_s))
+            at_once = min(most, _most(replay.rate_per_s))
+            ids = next_items(connection, replay.id, 1 if deaths else at_once)
             if deaths > DEATHS_MOST and ids:
                 died = {ids[0]: (ItemOutcome.FAILED, "its workers died over it")}
                 record_outcomes(connection, replay.id, died, VERSION, now_ms)
                 replay = lock_replay(connection, replay.id) or replay
-                ids, deaths = next_items(connection, replay.id, _most(replay.rate_per_s)), 0
+                ids, deaths = next_items(connection, replay.id, at_once), 0
         leased = dataclasses.replace(
             replay, lease=str(self.make_id()), lease_until_ms=now_ms + LEASE_MS, deaths=deaths
         )

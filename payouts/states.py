@@ -78,6 +78,9 @@ class EventStatus(StrEnum):
 SETTLED_EVENT_STATUSES = (EventStatus.APPLIED, EventStatus.IGNORED)
 """Through. What a replay of such an event finds to be right stays as it was recorded."""
 
+FAILED_EVENT_STATUSES = (EventStatus.DEAD, EventStatus.DISMISSED)
+"""Failed for good, unless a person does something about it."""
+
 OPEN_EVENT_STATUSES = (EventStatus.RECEIVED, EventStatus.RETRYING, EventStatus.DEFERRED)
 """Accepted and not finished: what the sweeper watches over."""
 

@@ -2,6 +2,7 @@
 
 import random
 import threading
+import time
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -34,6 +35,8 @@ message goes, and the sweeper sends the rows again."""
 
 LOOKUPS_AT_ONCE = 2
 LOOKUP_PAUSE_MS = 1_000
+LATELY_S = 2.0
+"""Live events are likely to come again within this time of the last ones."""
 
 
 class Actors:
@@ -47,6 +50,7 @@ class Actors:
         self._log_events = log_events
         self._log = get_logger()
         self._lookups = threading.BoundedSemaphore(LOOKUPS_AT_ONCE)
+        self._live_at = -LATELY_S
         self._combiner = Combiner(self._apply, batch_max, len)
 
     def declare_events(self, broker: WakingRedisBroker) -> None:
@@ -62,7 +66,12 @@ class Actors:
         options: dict[str, Any] = {"broker": broker, **RETRIES}
         dramatiq.actor(actor_name=SEND, queue_name=PAYOUTS_QUEUE, **options)(self._sender.send)
 
+    def live_lately(self) -> bool:
+        """Whether this process had live events within the last LATELY_S."""
+        return time.monotonic() - self._live_at < LATELY_S
+
     def _apply(self, bundles: Sequence[Sequence[int]]) -> list[None]:
+        self._live_at = time.monotonic()
         self.send_on(self._applier.apply([inbox_id for ids in bundles for inbox_id in ids]))
         return [None] * len(bundles)
 
@@ -114,5 +123,6 @@ class Actors:
                     event_id=outcome.event_id,
                     inbox_id=outcome.inbox_id,
                     type=outcome.type,
+                    object_id=outcome.object_id,
                     detail=outcome.detail,
                 )

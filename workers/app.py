@@ -68,7 +68,7 @@ def run_worker(settings: Settings) -> None:
 
     checking = LedgerChecking(parts.engine, parts.applier.rules.make_id, now_ms)
 
-    replaying = Replaying(open_replayer(settings, parts), messages, actors.send_on)
+    replaying = Replaying(open_replayer(settings, parts), messages, actors.send_on, actors.live_lately)
     walker = open_walker(
         settings, parts.engine, parts.gateway, messages.apply, settings.catch_up_reads_per_hour
     )

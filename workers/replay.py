@@ -1,6 +1,7 @@
 """Replays on the queue: the actor that takes one further, and the sweeper that asks for it.
 
-Live events go first: while messages of theirs wait, a replay waits too.
+Live events go first: while messages of theirs wait, a replay waits too; and while they come now and then,
+its steps are so small that one of them holds up no event for long, with a pause after each.
 """
 
 import time
@@ -13,7 +14,7 @@ from sqlalchemy import Engine
 from payouts.batch import BatchResult
 from payouts.clock import Clock
 from payouts.logs import get_logger
-from payouts.replayer import Replayer
+from payouts.replayer import RUN_AT_ONCE, Replayer
 from payouts.storage.replay_rows import due_replays
 from workers.broker import WakingRedisBroker
 from workers.messages import EVENTS_QUEUE, REPLAY, REPLAYS_QUEUE, Messages
@@ -21,6 +22,8 @@ from workers.messages import EVENTS_QUEUE, REPLAY, REPLAYS_QUEUE, Messages
 TURN_S = 2.0
 """How long one message goes on with a replay: then others, or the end of the process, have their turn."""
 YIELD_S = 0.05
+BESIDE_LIVE = 20
+"""Events of a step while live events come. A step holds the interpreter, row locks and the disk."""
 REPLAYS_MOST = 100
 SendOn = Callable[[BatchResult], None]
 
@@ -28,10 +31,13 @@ SendOn = Callable[[BatchResult], None]
 class Replaying:
     """What workers do with replays."""
 
-    def __init__(self, replayer: Replayer, messages: Messages, send_on: SendOn) -> None:
+    def __init__(
+        self, replayer: Replayer, messages: Messages, send_on: SendOn, live_lately: Callable[[], bool]
+    ) -> None:
         self._replayer = replayer
         self._messages = messages
         self._send_on = send_on
+        self._live_lately = live_lately
         self._log = get_logger()
 
     def declare(self, broker: WakingRedisBroker) -> None:
@@ -53,12 +59,15 @@ class Replaying:
             if self._messages.waiting(EVENTS_QUEUE):
                 time.sleep(YIELD_S)
                 continue
-            step = self._replayer.step(replay_id)
+            beside_live, began = self._live_lately(), time.monotonic()
+            step = self._replayer.step(replay_id, BESIDE_LIVE if beside_live else RUN_AT_ONCE)
+            took_s = time.monotonic() - began
             for result in step.results:
                 self._send_on(result)
             if step.again_ms is None:
                 return False
-            time.sleep(min(step.again_ms / 1000, TURN_S))
+            wait_s = max(step.again_ms / 1000, took_s if beside_live else 0.0)
+            time.sleep(min(wait_s, TURN_S))
         return True
 
 

@@ -6,9 +6,11 @@ from typing import Any
 from sqlalchemy import Column, Connection, Row, Table, func, select
 
 from payouts.redelivery import redeliveries
+from payouts.states import FAILED_EVENT_STATUSES
 from payouts.storage.failure_tables import inbox_failures
 from payouts.storage.inbox import WEBHOOK
-from payouts.storage.queries import Filters, rows_of
+from payouts.storage.paging import page
+from payouts.storage.queries import Filters
 from payouts.storage.replay_rows import replays_of
 from payouts.storage.tables import inbox, inbox_attempts, inbox_deliveries, payout_transitions, payouts
 
@@ -17,9 +19,14 @@ _LISTED_EVENT = [column for column in inbox.c if column.name != "payload"]
 
 def events(connection: Connection, filters: Filters, limit: int) -> list[dict[str, Any]]:
     """Events, newest first, without their payloads, each with its number of `deliveries`."""
-    rows = rows_of(connection, inbox, _LISTED_EVENT, filters, limit)
-    again = _deliveries_again(connection, [row.event_id for row in rows])
-    return [{**row._mapping, "deliveries": 1 + again.get(row.event_id, 0)} for row in rows]
+    query = select(*_LISTED_EVENT)
+    table = inbox
+    if filters.equal.get("status") in FAILED_EVENT_STATUSES:
+        # Few in the inbox, and maybe long ago: found where there is nothing else.
+        query, table = query.join(inbox_failures, inbox_failures.c.id == inbox.c.id), inbox_failures
+    rows = page(connection, query, table, filters, limit)
+    again = _deliveries_again(connection, [row["event_id"] for row in rows])
+    return [{**row, "deliveries": 1 + again.get(row["event_id"], 0)} for row in rows]
 
 
 def event(connection: Connection, key: str) -> dict[str, Any] | None:

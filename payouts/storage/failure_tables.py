@@ -38,6 +38,7 @@ inbox_failures = Table(
     Index(None, "status", "id"),
     Index(None, "status", "failed_at_ms"),
     Index(None, "account", "id"),
+    Index(None, "type", "id"),
     Index(None, "object_id", "id"),
     comment="events whose last attempt failed; the row goes once the event is through",
     **OPTIONS,

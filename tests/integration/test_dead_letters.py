@@ -16,7 +16,7 @@ from payouts.people import Actor, Scope
 from payouts.redelivery import AGAIN_WITHIN_MS
 from payouts.reopening import Reopener
 from payouts.storage import dead_queries, inbox
-from payouts.storage.event_queries import event
+from payouts.storage.event_queries import event, events
 from payouts.storage.inbox import NewEvent
 from payouts.storage.queries import Filters, reading
 from tests.support.lives import event_body, payout_object
@@ -96,6 +96,26 @@ def test_a_group_shows_its_accounts_and_its_newest_attempt(world: World) -> None
     assert "BadAmountError: odd" in found["newest_attempt"]["traceback"]
     assert found["newest_attempt"]["worker"] == "tests:1"
     assert missing is None
+
+
+def test_the_list_of_events_finds_dead_and_ignored_ones_by_every_filter(world: World) -> None:
+    ids = [*add(world, "1", "2", "well"), *add(world, "3", account="acct_2")]
+    world.apply(ids, failing({f"po_{n}": BadAmountError("odd") for n in (1, 2, 3)}))
+    with world.engine.begin() as connection:
+        dismiss(connection, ids[:1], "evt_1", ANNA, "a test", world.make_id, world.now_ms)
+
+    assert listed(world, status="dead") == ["evt_3", "evt_2"]
+    assert listed(world, status="dead", account="acct_2") == ["evt_3"]
+    assert listed(world, status="dead", object_id="po_2") == ["evt_2"]
+    assert listed(world, status="dead", type="payout.failed") == []
+    assert listed(world, before_id=ids[3], status="dead") == ["evt_2"]
+    assert listed(world, status="dismissed", type="payout.paid") == ["evt_1"]
+    assert listed(world, status="applied") == ["evt_well"]
+
+
+def listed(world: World, before_id: int | None = None, **equal: str) -> list[str]:
+    with reading(world.engine) as connection:
+        return [row["event_id"] for row in events(connection, Filters(equal, before_id=before_id), 10)]
 
 
 def test_an_event_that_gets_through_after_all_stands_failed_no_longer(world: World) -> None:
