@@ -65,6 +65,7 @@ def upgrade() -> None:
         ["status", "id"],
         ["status", "failed_at_ms"],
         ["account", "id"],
+        ["type", "id"],
         ["object_id", "id"],
     ):
         op.create_index(f"ix_inbox_failures_{'_'.join(columns)}", "inbox_failures", columns)
