@@ -7,6 +7,7 @@ import typer
 from console.output import parse_time
 from payouts.errors import RefusedError
 from payouts.replay import Selection
+from payouts.request import PREFIX, row_id_of
 from payouts.states import EventStatus
 
 EventsArgument = Annotated[
@@ -19,7 +20,8 @@ StatusOption = Annotated[EventStatus | None, typer.Option(help="Where they stand
 TypeOption = Annotated[str | None, typer.Option("--type", help="As payout.paid.")]
 AccountOption = Annotated[str | None, typer.Option(help="acct_…, or platform.")]
 ObjectOption = Annotated[
-    str | None, typer.Option("--payout", "--object", help="What they are about, as po_… or tr_….")
+    str | None,
+    typer.Option("--payout", "--object", help="What they are about: pay_… with all of it, or po_…, tr_…."),
 ]
 ErrorOption = Annotated[str | None, typer.Option(help="A part of the cause of their failure.")]
 
@@ -39,13 +41,15 @@ def selection_of(
     bad = [event for event in events or [] if not event.startswith("evt_")]
     if bad:
         raise RefusedError("bad_event", f"{bad[0][:40]!r} is no event: ids read as evt_…")
+    request_id = row_id_of(object_) if object_ is not None and object_.startswith(PREFIX) else None
     return Selection(
         events=tuple(events or ()),
         fingerprint=group,
         status=None if status is None else str(status),
         type=type_,
         account=account,
-        object_id=object_,
+        object_id=None if request_id is not None else object_,
+        request_id=request_id,
         error=error,
         since_ms=None if since is None else parse_time(since),
         until_ms=None if until is None else parse_time(until),

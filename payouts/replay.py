@@ -13,6 +13,7 @@ import msgspec
 
 from payouts.clock import iso
 from payouts.errors import RefusedError
+from payouts.request import public_id
 from payouts.states import EventStatus
 
 RATE_PER_S = 100
@@ -86,6 +87,8 @@ class Selection:
     type: str | None = None
     account: str | None = None
     object_id: str | None = None
+    request_id: int | None = None
+    """A requested payout: events of its transfer, its payouts and their reversals."""
     error: str | None = None
     """A part of the cause's class, place or message, in whatever case."""
     since_ms: int | None = None
@@ -120,6 +123,9 @@ class Selection:
 
     def __str__(self) -> str:
         said = {name: _short(value) for name, value in self._set().items()}
+        if self.request_id is not None:
+            said["payout"] = public_id(self.request_id)
+            del said["request_id"]
         for bound in ("since", "until"):
             at_ms = getattr(self, f"{bound}_ms")
             if at_ms is not None:

@@ -11,11 +11,12 @@ from payouts.replay import OPEN_REPLAY_STATUSES, WORKED_ON, ItemOutcome, Replay,
 from payouts.states import EventStatus
 from payouts.storage.bulk import insert_rows
 from payouts.storage.failure_tables import failure_groups, inbox_failures
+from payouts.storage.money_tables import legs
 from payouts.storage.paging import page
 from payouts.storage.queries import Filters
 from payouts.storage.records import Records
 from payouts.storage.replay_tables import replay_items, replays
-from payouts.storage.tables import inbox
+from payouts.storage.tables import inbox, payouts
 
 REPLAYS = Records(
     replays,
@@ -51,6 +52,8 @@ def selected(
         value = getattr(selection, name)
         if value is not None:
             query = query.where(table.c[name] == value)
+    if selection.request_id is not None:
+        query = query.where(table.c.object_id.in_(objects_of(connection, selection.request_id)))
     if selection.events:
         query = query.where(table.c.event_id.in_(selection.events))
     elif selection.about_failures and selection.status is None:
@@ -66,6 +69,17 @@ def selected(
         query = query.where(inbox_failures.c.fingerprint.in_(causes_like(connection, selection.error)))
     rows = connection.execute(query.order_by(table.c.id).limit(limit))
     return [Selected(*(*row[:5], EventStatus(row[5]))) for row in rows]
+
+
+def objects_of(connection: Connection, request_id: int) -> list[str]:
+    """Stripe's ids of what belongs to a request: its transfer, its payouts, their reversals."""
+    found: set[str] = set()
+    for table in (legs, payouts):
+        query = select(table.c.stripe_id).where(
+            table.c.request_id == request_id, table.c.stripe_id.is_not(None)
+        )
+        found |= set(connection.scalars(query))
+    return sorted(found)
 
 
 def walk_selected(

@@ -15,7 +15,7 @@ from payouts.replay import Selection
 from payouts.states import EventStatus
 from payouts.storage import inbox
 from payouts.storage.inbox import NewEvent
-from payouts.storage.replay_rows import newest_id
+from payouts.storage.replay_rows import Selected, newest_id, selected
 from payouts.what_if import Change, WhatIf
 from tests.support.lives import event_body, payout_object
 from tests.support.replays import Replays
@@ -160,6 +160,11 @@ def changes(story: Story) -> list[Change]:
     return list(tries.preview(events))
 
 
+def chosen(story: Story, **wanted: Any) -> list[Selected]:
+    with story.engine.connect() as connection:
+        return selected(connection, Selection(**wanted), -1, 2**62, 10)
+
+
 def counts(story: Story) -> list[Any]:
     tables = ("ledger_transactions", "leg_attempts", "payout_transitions", "request_transitions", "outbox")
     return [story.value(f"SELECT COUNT(*) FROM {table}") for table in tables]
@@ -200,6 +205,7 @@ def test_a_payout_and_its_reversal_are_tried_together(story: Story) -> None:
 
     [change] = changes(story)
 
+    assert [e.event_id for e in chosen(story, request_id=request_id)] == ["evt_paid"]
     assert change.subject == f"pay_{request_id}"
     assert [posted.kind for posted in change.written.postings] == ["payout_paid", "payout_reversal_paid"]
     ends = {move.subject: move.to_status for move in change.written.moves}
