@@ -80,6 +80,8 @@ def start(
 ) -> None:
     """Replay events: all that fit every option. For more than one, it is first shown what would change.
 
+    With --wait it ends with 1 where an event failed, or not all had their turn.
+
     What failed and what went well may both be replayed; what is right already stays as it is.
     """
     from payouts.replaying import ask
@@ -90,6 +92,7 @@ def start(
         return
     if reason is None:
         raise RefusedError("reason_missing", "say why by --reason, or only look by --dry-run")
+    _require_all(data, wanted)
     if not yes and len(wanted.events) != 1 and not _agreed(data, wanted):
         raise typer.Exit(1)
     with doing(data, Scope.OPERATE, as_name) as doer:
@@ -104,6 +107,11 @@ def start(
         say(f"{replay.public_id}: `payouts replay show {replay.public_id}` says how it goes")
     if wait:
         _follow(data, replay.id)
+        ended = _find(data, replay.id)
+        if not as_json:
+            _print_one(data, replay.id, as_json=False)
+        if ended.failed or ended.done < ended.total:
+            raise typer.Exit(1)
 
 
 @app.command("list")
@@ -208,6 +216,20 @@ def _do(
         )
 
 
+def _require_all(data: Path | None, wanted: "Selection") -> None:
+    """Refuse events that are named and are not there, or that do not fit the other options."""
+    from payouts.storage.replay_rows import newest_id, selected
+
+    if not wanted.events:
+        return
+    with reading_from(data) as connection:
+        found = selected(connection, wanted, -1, newest_id(connection), len(wanted.events))
+    missing = sorted(set(wanted.events) - {event.event_id for event in found})
+    if missing:
+        more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+        raise NotFoundError(f"there is no such event in the inbox: {', '.join(missing[:3])}{more}")
+
+
 def _preview(data: Path | None, wanted: "Selection", as_json: bool) -> None:
     events, more, changes = _tried(data, wanted)
     if as_json:
@@ -231,7 +253,7 @@ def _tried(data: Path | None, wanted: "Selection") -> "tuple[list[Selected], boo
             until_id = newest_id(connection)
         events, more = what_if.select(wanted, until_id)
         changes = what_if.preview(events)
-        groups = len({(event.account, event.object_id or event.event_id) for event in events})
+        groups = len({event.object_id or event.event_id for event in events})
         shown = track(changes, "trying", groups, console=err(), transient=True, disable=not err().is_terminal)
         return events, more, list(shown)
 

@@ -6,7 +6,7 @@ refuses is cut in half until the one event that it refuses stands alone.
 """
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine
@@ -14,6 +14,7 @@ from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_rand
 
 from payouts.batch import Batch, BatchResult, Rules
 from payouts.crash import crash_point
+from payouts.payloads import with_payloads
 from payouts.storage import inbox
 from payouts.storage.engine import is_contention, is_lock_wait, is_unavailable
 from payouts.storage.inbox import WorkItem
@@ -38,8 +39,10 @@ class Applier:
 
     def apply(self, ids: Sequence[int]) -> BatchResult:
         """Apply the open and due events among `ids`. Raises what a lost database raises."""
+        # What is replayed may lie in the archive, which may take its time: no row is locked meanwhile.
+        brought = self.rules.payloads.bring(self.engine, ids) if self.replay else {}
         try:
-            return self.in_one_transaction(lambda connection: self._run(connection, ids))
+            return self.in_one_transaction(lambda connection: self._run(connection, ids, brought))
         except Exception as error:
             # The server's refusal or the driver's own: SQLite's raises OverflowError for a large number.
             if is_unavailable(error) and not is_lock_wait(error):
@@ -71,9 +74,8 @@ class Applier:
             return next(iter(inbox.lock_any(connection, [inbox_id])), None)
         return inbox.lock_one(connection, inbox_id)
 
-    def _run(self, connection: Connection, ids: Sequence[int]) -> BatchResult:
-        # Of what is archived (it was finished, and comes here only to be replayed) the payload is fetched.
-        items = self.rules.payloads.fetch(connection, self.lock(connection, ids))
+    def _run(self, connection: Connection, ids: Sequence[int], brought: Mapping[int, bytes]) -> BatchResult:
+        items = with_payloads(self.lock(connection, ids), brought)
         return Batch(self.rules, connection).run(items)
 
     def _cut(self, ids: Sequence[int], error: Exception) -> BatchResult:

@@ -69,6 +69,8 @@ class BatchResult:
     """Inbox ids of events that need an answer of Stripe's."""
     asked_again: list[int] = field(default_factory=list)
     """The same, of events that were through and are replayed: their rows stay as they are meanwhile."""
+    not_run: list[int] = field(default_factory=list)
+    """Events that were through, and could not be replayed: something outside is in the way."""
     requests: list[int] = field(default_factory=list)
     """Ids of requests that a worker may go on with."""
     notices: int = 0
@@ -80,6 +82,7 @@ class BatchResult:
         self.retries += other.retries
         self.lookups += other.lookups
         self.asked_again += other.asked_again
+        self.not_run += other.not_run
         self.requests += other.requests
         self.notices += other.notices
 
@@ -287,6 +290,7 @@ class Batch:
             return read_transfer(self._payload(item))
         if item.type == BALANCE_AVAILABLE:
             woken = wake_for_balance(self.connection, item.account, self.now_ms)
+            self.work.result.requests += woken
             status = EventStatus.APPLIED if woken else EventStatus.IGNORED
             self._finish(item, status, "requests go on" if woken else "no request waits for a balance")
             return None
@@ -362,11 +366,15 @@ class Batch:
         if decision.ask_stripe:
             asked = self.work.result.asked_again if settled else self.work.result.lookups
             asked.append(item.id)
+        elif settled:
+            self.work.result.not_run.append(item.id)
         self._note(item, EventStatus.DEFERRED, decision.reason)
 
     def _block(self, item: WorkItem, error: PayloadUnavailableError) -> None:
         """Put off until a person or a setting helps; a missing key must not kill what it would open."""
-        if item.status not in SETTLED_EVENT_STATUSES:
+        if item.status in SETTLED_EVENT_STATUSES:
+            self.work.result.not_run.append(item.id)
+        else:
             self.work.blocked.append((item.id, str(error)))
             self._healed(item)
         self._note(item, EventStatus.DEFERRED, str(error)[:300])
@@ -377,11 +385,13 @@ class Batch:
         hopeless = isinstance(error, DeadEventError) or (
             isinstance(error, PayoutsError) and not error.transient
         )
-        heals = not hopeless and attempt < self.rules.max_attempts
+        # One that died is tried again by itself only after an error that says that it passes.
+        passes = isinstance(error, PayoutsError) and error.transient and attempt % self.rules.max_attempts
+        heals = not hopeless and bool(attempt < self.rules.max_attempts or passes)
         delay_ms = retry_delay_ms(attempt) if heals else None
         due_at_ms = None if delay_ms is None else self.now_ms + delay_ms
         if item.status in SETTLED_EVENT_STATUSES:  # it took effect once: only its replay failed
-            self._note(item, EventStatus.DEAD, f"{type(error).__name__}: {error}"[:300])
+            self._note(item, EventStatus.DEAD, f"replay failed: {type(error).__name__}: {error}"[:300])
             return
         self.work.failures.append(Failure(item, error, self.rules.worker, self.now_ms, due_at_ms))
         if delay_ms is not None:

@@ -20,6 +20,8 @@ POINTS = frozenset(
         "request.before_commit",
         "api.after_commit",
         "schedule.between_partners",
+        "unit.before_commit",
+        "unit.after_commit",
         "send.before_commit",
         "send.after_commit",
         "send.after_call",

@@ -1,7 +1,7 @@
 """Alerts about what failed: when it grows, and when it lies there for long. Not because it is there.
 
-A cause is told of when its first event dies, and again at ten, a hundred, a thousand: once a day for each of
-these. What nobody decided on is told of after a while, and once a day while it lasts.
+A cause is told of when its first event dies, and again at ten, a hundred, a thousand; anew once none of its
+events is dead any more. What nobody decided on is told of after a while, and once a day while it lasts.
 """
 
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine
 
 from payouts.clock import Clock
 from payouts.ids import IdMaker
-from payouts.storage.dead_queries import causes, dead_by_cause, waiting
+from payouts.storage.dead_queries import dead_by_cause, lock_told, tell, waiting
 from payouts.storage.partner_notices import PlatformNotice, insert_platform_notice
 from payouts.storage.unit import in_transaction
 
@@ -60,11 +60,13 @@ class FailureWatch:
 
 def _grown(connection: Connection, now_ms: int) -> Iterator[PlatformNotice]:
     counts = dict(dead_by_cause(connection))
-    known = causes(connection, list(counts))
-    for fingerprint, events in counts.items():
-        size = 10 ** (len(str(events)) - 1)
-        cause = known.get(fingerprint, {})
-        said = f"{cause.get('error_class', 'unknown')}: {cause.get('message', '')}"[:300]
-        how_many = "an event" if events == 1 else f"{events} events"
-        text = f"{how_many} died of {said} (`payouts dead show {fingerprint}`)"
-        yield PlatformNotice(GROWN, now_ms, text, f"{fingerprint}:{size}:{now_ms // DAY_MS}")
+    for cause in lock_told(connection, list(counts)):
+        events = counts.get(cause.fingerprint, 0)
+        size = 10 ** (len(str(events)) - 1) if events else 0
+        if size > cause.told_size:
+            said = f"{cause.error_class}: {cause.message}"[:300]
+            how_many = "an event" if events == 1 else f"{events} events"
+            text = f"{how_many} died of {said} (`payouts dead show {cause.fingerprint}`)"
+            yield PlatformNotice(GROWN, now_ms, text, f"{cause.fingerprint}:{size}:{now_ms}")
+        if size > cause.told_size or not size:
+            tell(connection, cause.fingerprint, size)

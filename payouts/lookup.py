@@ -46,11 +46,13 @@ class Resolver:
         if item is None:
             return BatchResult()
         if self.pause.is_open(self.applier.rules.clock()):
-            return self._put_off(inbox_id, "Stripe does not answer just now; it is asked again", _wait_ms())
+            silent = GatewayError("Stripe does not answer just now; it is asked again", transient=True)
+            return self._unanswered(inbox_id, silent)
         try:
             if item.type.startswith(ACCOUNT_TYPES):
                 if not self._asked_since(item):
                     self.refresher.refresh(item.account)
+                    self.pause.answered()
                 return self._with_item(
                     inbox_id, lambda batch, held: batch.finish_one(held, "the account was asked for")
                 )
@@ -62,6 +64,8 @@ class Resolver:
         except Exception as error:
             if is_unavailable(error):
                 raise
+            if isinstance(error, GatewayError) and not error.transient:
+                self.pause.answered()
             return self._not_settled(inbox_id, error)
 
     def _asked_since(self, item: WorkItem) -> bool:
@@ -81,14 +85,19 @@ class Resolver:
         return self.gateway.payout(payout_id, None if item.account == PLATFORM else item.account)
 
     def _not_settled(self, inbox_id: int, error: Exception) -> BatchResult:
-        if isinstance(error, PayloadUnavailableError) or (isinstance(error, GatewayError) and error.blocked):
+        held_up = isinstance(error, GatewayError) and (error.blocked or error.no_access)
+        if held_up or isinstance(error, PayloadUnavailableError):
             return self._put_off(inbox_id, str(error), BLOCKED_WAIT_MS)
-        if (
-            isinstance(error, GatewayError) and error.transient
-        ):  # no fault of the event's: it never dies of it
+        if isinstance(error, GatewayError) and error.transient:
             self.pause.unanswered(self.applier.rules.clock())
-            return self._put_off(inbox_id, str(error), _wait_ms())
+            return self._unanswered(inbox_id, error)
         return self._with_item(inbox_id, lambda batch, held: batch.fail_one(held, error))
+
+    def _unanswered(self, inbox_id: int, error: GatewayError) -> BatchResult:
+        """No fault of the event's: it waits, and never dies of it. A replay waits by itself."""
+        if self.applier.replay:
+            raise error
+        return self._put_off(inbox_id, str(error), _wait_ms())
 
     def _put_off(self, inbox_id: int, reason: str, wait_ms: int) -> BatchResult:
         return self._with_item(inbox_id, lambda batch, held: batch.defer_one(held, reason, wait_ms))

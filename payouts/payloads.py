@@ -1,18 +1,21 @@
 """The payload of an event, wherever it is: in its row, sealed in its row, or in an archive file."""
 
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine
 
 from payouts.archive_file import Block, Record, block_of, read_blocks, unpack
 from payouts.errors import PayloadUnavailableError, PayoutsError
 from payouts.sealing import Sealer, archive_file_of
 from payouts.shelf import Shelf
 from payouts.storage.archive_rows import ArchiveFile, files_by_id
-from payouts.storage.inbox import WorkItem
+from payouts.storage.inbox import WorkItem, read_any
+
+AWAY_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +24,8 @@ class Payloads:
 
     sealer: Sealer = field(default_factory=Sealer)
     shelf: Shelf | None = None
+    away: dict[int, tuple[float, str]] = field(default_factory=dict, repr=False)
+    """Files that were not to be had: until when nobody asks again, and why."""
 
     def open(self, connection: Connection, inbox_id: int, stored: bytes) -> bytes:
         """The bytes as Stripe signed them, of what the row of `inbox_id` has.
@@ -47,9 +52,29 @@ class Payloads:
         for file_id, ids in _by_file(wanted).items():
             with suppress(PayloadUnavailableError):
                 found |= self._from_file(file_id, files, ids)
-        return [replace(item, payload=found.get(item.id, item.payload)) for item in items]
+        return [replace(item, payload=found[item.id]) if item.id in found else item for item in items]
+
+    def bring(self, engine: Engine, ids: Sequence[int]) -> dict[int, bytes]:
+        """The payloads of those of these events that are archived, by inbox id, for `with_payloads`."""
+        with engine.connect().execution_options(read_only=True) as connection:
+            held = read_any(connection, ids)
+            fetched = self.fetch(connection, held)
+        return {new.id: new.payload for old, new in zip(held, fetched, strict=True) if new is not old}
 
     def _from_file(
+        self, file_id: int, files: Mapping[int, ArchiveFile], ids: Iterable[int]
+    ) -> dict[int, bytes]:
+        # One that was not to be had just now is not asked for again by each of its events.
+        until_s, why = self.away.get(file_id, (0.0, ""))
+        if time.monotonic() < until_s:
+            raise PayloadUnavailableError(why)
+        try:
+            return self._read_file(file_id, files, ids)
+        except PayloadUnavailableError as error:
+            self.away[file_id] = (time.monotonic() + AWAY_S, str(error))
+            raise
+
+    def _read_file(
         self, file_id: int, files: Mapping[int, ArchiveFile], ids: Iterable[int]
     ) -> dict[int, bytes]:
         file = files.get(file_id)
@@ -84,6 +109,11 @@ class Payloads:
             return unpack(self.shelf.get(file.name, block.offset, block.length), block, self.sealer)
         except PayoutsError as error:
             raise PayloadUnavailableError(f"archive file {file.name}: {error}") from error
+
+
+def with_payloads(items: Iterable[WorkItem], brought: Mapping[int, bytes]) -> list[WorkItem]:
+    """`items`, those among them that were brought from the archive with their payloads."""
+    return [replace(item, payload=brought.get(item.id, item.payload)) for item in items]
 
 
 def _by_file(wanted: Mapping[int, int]) -> dict[int, list[int]]:

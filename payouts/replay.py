@@ -62,7 +62,7 @@ class ItemOutcome(StrEnum):
     WAITING = "waiting"
     """It is blocked, or failed and is tried again by itself: the event's own row says what becomes of it."""
     FAILED = "failed"
-    """It failed for good: dead (again), or no longer to be had."""
+    """It failed for good: dead (again), or it was through and could not be run, as the detail says."""
 
 
 OUTCOME_OF: dict[EventStatus, ItemOutcome] = {
@@ -160,6 +160,8 @@ class Replay:
     lease: str | None = None
     lease_until_ms: int = 0
     trouble: str | None = None
+    deaths: int = 0
+    """Workers that died over it and did not give their lease back."""
 
     @property
     def public_id(self) -> str:

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Engine
 
 from payouts.batch import BatchResult
 from payouts.clock import Clock
+from payouts.errors import GatewayError
 from payouts.ids import IdMaker
 from payouts.logs import get_logger
 from payouts.lookup import Resolver
@@ -20,6 +21,7 @@ from payouts.storage.partner_notices import PlatformNotice, insert_platform_noti
 from payouts.storage.replay_rows import (
     REPLAYS,
     add_items,
+    asked_lately,
     lock_replay,
     next_items,
     record_outcomes,
@@ -38,6 +40,12 @@ ASK_MS = 20_000
 """How long one step asks Stripe questions: together with one slow answer shorter than the lease."""
 LOCKED_PAUSE_MS = 1_000
 TROUBLE_PAUSE_MS = 5_000
+SILENT_PAUSE_MS = 30_000
+"""How long a replay waits for a Stripe that does not answer."""
+DEATHS_MOST = 2
+"""Workers that may die over a replay. After the first it runs one event at a time: then it was this one."""
+TOGETHER_MS = 24 * 3_600_000
+"""What one person or program asks for within this time counts together: many small ones are a large one."""
 AWAITS = "alert.replay_awaits_confirmation"
 
 
@@ -81,11 +89,14 @@ class Replayer:
             in_transaction(self.engine, lambda connection: self._end(connection, taken.replay))
             return StepResult(None, [])
         try:
-            results = self._run(taken)
+            results, silent = self._run(taken)
         except Exception as error:
             self._give_back(taken.replay, TROUBLE_PAUSE_MS, f"{type(error).__name__}: {error}")
             raise
-        done = sum(len(result.outcomes) for result in results)
+        if silent is not None:
+            self._give_back(taken.replay, SILENT_PAUSE_MS, str(silent))
+            return StepResult(SILENT_PAUSE_MS, results)
+        done = len({outcome.inbox_id for result in results for outcome in result.outcomes})
         took_ms = self.clock() - began_ms
         wait_ms = _wait_ms(taken.replay.rate_per_s, done, took_ms) if done else LOCKED_PAUSE_MS
         self._give_back(taken.replay, wait_ms, None)
@@ -97,10 +108,20 @@ class Replayer:
         worked_on = (ReplayStatus.SELECTING, ReplayStatus.RUNNING)
         if replay is None or replay.status not in worked_on or replay.lease_until_ms > now_ms:
             return None
+        # A lease that was never given back: its worker died, perhaps of one of the events.
+        deaths = replay.deaths + (replay.lease is not None and replay.status == ReplayStatus.RUNNING)
         ids: list[int] = []
         if replay.status == ReplayStatus.RUNNING:
-            ids = next_items(connection, replay.id, min(most, _most(replay.rate_per_s)))
-        leased = dataclasses.replace(replay, lease=str(self.make_id()), lease_until_ms=now_ms + LEASE_MS)
+            most = min(most, _most(replay.rate_per_s))
+            ids = next_items(connection, replay.id, 1 if deaths else most)
+            if deaths > DEATHS_MOST and ids:
+                died = {ids[0]: (ItemOutcome.FAILED, "its workers died over it")}
+                record_outcomes(connection, replay.id, died, VERSION, now_ms)
+                replay = lock_replay(connection, replay.id) or replay
+                ids, deaths = next_items(connection, replay.id, most), 0
+        leased = dataclasses.replace(
+            replay, lease=str(self.make_id()), lease_until_ms=now_ms + LEASE_MS, deaths=deaths
+        )
         REPLAYS.save(connection, [leased])
         return Taken(leased, ids)
 
@@ -116,7 +137,8 @@ class Replayer:
         if found:
             changes["position"] = found[-1].id
         if len(found) < SELECT_AT_ONCE:
-            large = changes["total"] > self.confirm_above
+            before = asked_lately(connection, replay, self.clock() - TOGETHER_MS)
+            large = before + changes["total"] > self.confirm_above
             changes["status"] = ReplayStatus.AWAITING_CONFIRMATION if large else ReplayStatus.RUNNING
         changed = dataclasses.replace(replay, **changes)
         REPLAYS.save(connection, [changed])
@@ -133,14 +155,21 @@ class Replayer:
         notice = PlatformNotice(AWAITS, self.clock(), text, replay.public_id)
         insert_platform_notice(connection, notice, self.make_id)
 
-    def _run(self, taken: Taken) -> list[BatchResult]:
+    def _run(self, taken: Taken) -> tuple[list[BatchResult], GatewayError | None]:
+        """Run these events; and why Stripe could not be asked, if it was so: what it concerns comes again."""
         applier = self.resolver.applier.replaying(_Recording(taken.replay.id, self.clock).record)
         results = [applier.apply(taken.inbox_ids)]
         resolver = dataclasses.replace(self.resolver, applier=applier)
         late_ms = self.clock() + ASK_MS
+        silent = None
         for inbox_id in results[0].asked_again:
-            if self.clock() < late_ms:  # the others come again with the next step
+            if self.clock() >= late_ms:  # the others come again with the next step
+                break
+            try:
                 results.append(resolver.resolve(inbox_id))
+            except GatewayError as error:
+                silent = error
+                break
         seen = {outcome.inbox_id for result in results for outcome in result.outcomes}
         gone = set(taken.inbox_ids) - seen - {inbox_id for inbox_id, _ in results[0].retries}
         if gone:
@@ -149,11 +178,11 @@ class Replayer:
                 self.engine,
                 lambda connection: record_outcomes(connection, taken.replay.id, lost, VERSION, self.clock()),
             )
-        return results
+        return results, silent
 
     def _end(self, connection: Connection, taken: Replay) -> None:
         replay = self._mine(connection, taken)
-        if replay is None:
+        if replay is None or replay.status != ReplayStatus.RUNNING:
             return
         ended = dataclasses.replace(
             replay,
@@ -200,8 +229,11 @@ class _Recording:
 
     def record(self, connection: Connection, result: BatchResult) -> None:
         asked = set(result.asked_again)  # what comes of these is noted once Stripe has answered
+        not_run = set(result.not_run)
         outcomes = {
-            outcome.inbox_id: (OUTCOME_OF[outcome.status], outcome.detail)
+            outcome.inbox_id: (ItemOutcome.FAILED, f"not run: {outcome.detail}")
+            if outcome.inbox_id in not_run
+            else (OUTCOME_OF[outcome.status], outcome.detail)
             for outcome in result.outcomes
             if outcome.inbox_id not in asked
         }

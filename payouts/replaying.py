@@ -12,6 +12,7 @@ from payouts.reasons import check_reason
 from payouts.replay import OPEN_REPLAY_STATUSES, RATE_PER_S, Replay, ReplayStatus, Selection, check_rate
 from payouts.storage import audit_rows
 from payouts.storage.columns import PLATFORM
+from payouts.storage.people_rows import maker_of
 from payouts.storage.replay_rows import REPLAYS, count_open, lock_replay, newest_id
 from payouts.version import VERSION
 
@@ -44,7 +45,7 @@ def ask(
         selection=selection.as_json(),
         reason=reason,
         requested_by=actor.name,
-        requested_by_person=actor.person_id,
+        requested_by_person=actor.person_id or maker_of(connection, actor.token_id),
         version=VERSION,
         rate_per_s=check_rate(rate_per_s),
         position=-1,
@@ -59,7 +60,7 @@ def ask(
 
 def confirm(connection: Connection, replay_id: int, actor: Actor, make_id: IdMaker, now_ms: int) -> Replay:
     """Let a large replay begin. RefusedError `not_waiting`; `four_eyes` for whoever asked for it, by whatever
-    token, and for programs."""
+    token, that of a program included which they made, and for programs."""
     actor.require(Scope.APPROVE)
     replay = _locked(connection, replay_id)
     if replay.status != ReplayStatus.AWAITING_CONFIRMATION:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import msgspec
 from sqlalchemy import Connection, Engine
 
-from payouts.clock import Clock
+from payouts.clock import Clock, iso
 from payouts.comparison import stripe_account
 from payouts.crash import crash_point
 from payouts.errors import GatewayError, PayloadError
@@ -29,6 +29,7 @@ from payouts.storage.catch_up_rows import WALKS
 from payouts.storage.columns import PLATFORM
 from payouts.storage.inbox import CATCH_UP, NewEvent, add_events
 from payouts.storage.mark_rows import lock_mark, save_mark, take_read
+from payouts.storage.partner_notices import PlatformNotice, insert_platform_notice
 from payouts.storage.queries import reading
 from payouts.storage.unit import in_transaction
 from payouts.tally import Listed, Stored, Tally
@@ -36,6 +37,7 @@ from payouts.walk import Cause, Recipe, Walk, WalkStatus
 
 INSERT_MOST_BYTES = 4 * 1024 * 1024
 """Of one INSERT: well under what a database takes at once, even where every byte is escaped."""
+NOT_PROVEN = "alert.proof_failed"
 AGAIN_MS = 180_000
 """A walk that has not moved for so long lost its message, or got no answer."""
 LONGEST_MS = 3_600_000
@@ -127,8 +129,20 @@ class Walker:
         held = dataclasses.replace(held, tries=held.tries + 1, error=said, due_at_ms=now_ms + wait_ms)
         if not (error.transient or error.blocked):
             held = ended(held, WalkStatus.FAILED, now_ms)
+            self._tell_if_unproven(connection, held, now_ms)
         WALKS.save(connection, [held])
         return held
+
+    def _tell_if_unproven(self, connection: Connection, walk: Walk, now_ms: int) -> None:
+        """A proof that cannot be made is told of: nothing else would show that it is missing."""
+        if walk.cause != Cause.PROOF:
+            return
+        text = (
+            f"no proof of {walk.account} from {iso(walk.since_s * 1000)} to {iso(walk.until_s * 1000)}: "
+            f"{walk.error}. Then: payouts proof make --account {walk.account}, with these times"
+        )
+        notice = PlatformNotice(NOT_PROVEN, now_ms, text, str(walk.id))
+        insert_platform_notice(connection, notice, self.make_id)
 
     def _send(self, ids: Sequence[int]) -> None:
         if not ids:

@@ -15,6 +15,8 @@ from payouts.batch import Batch, BatchResult, Rules
 from payouts.calls import thawed
 from payouts.desk import Desk, SendingRules
 from payouts.ids import IdMaker
+from payouts.kin import Kin
+from payouts.payloads import with_payloads
 from payouts.replay import Selection
 from payouts.request import public_id
 from payouts.states import EventStatus
@@ -42,7 +44,10 @@ class Tried:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a replay would do to one payout (or other object), by all of its events that were selected."""
+    """What a replay would do to one requested payout, or to an object that belongs to none.
+
+    All events that were selected of it count: those of its transfer, its payouts and their reversals.
+    """
 
     subject: str
     account: str
@@ -95,11 +100,12 @@ class WhatIf:
 
     def preview(self, events: Sequence[Selected]) -> Iterator[Change]:
         """What would change, payout by payout, in the order of their first events."""
-        groups: dict[tuple[str, str], list[Selected]] = {}
-        for event in events:
-            groups.setdefault((event.account, event.object_id or event.event_id), []).append(event)
-        for (account, subject), group in groups.items():
-            yield self._try(subject, account, group)
+        kin = Kin(self.engine, self.rules.payloads)
+        groups: dict[str, list[Selected]] = {}
+        for event, subject in kin.subjects(events):
+            groups.setdefault(subject, []).append(event)
+        for subject, group in groups.items():
+            yield self._try(subject, group[0].account, group)
 
     def _try(self, subject: str, account: str, group: Sequence[Selected]) -> Change:
         try:
@@ -133,10 +139,11 @@ class WhatIf:
 
     def _together(self, subject: str, account: str, group: Sequence[Selected]) -> Change:
         ids = RecordingIds(self.rules.make_id)
+        wanted = [event.id for event in group]
+        brought = self.rules.payloads.bring(self.engine, wanted)
         with self.engine.connect() as connection, connection.begin() as transaction:
             try:
-                locked = inbox.lock_any(connection, [event.id for event in group])
-                items = self.rules.payloads.fetch(connection, locked)
+                items = with_payloads(inbox.lock_any(connection, wanted), brought)
                 result = Batch(dataclasses.replace(self.rules, make_id=ids), connection).run(items)
                 calls = list(self._calls(connection, ids, result))
                 written = written_by(connection, ids.drawn)

@@ -15,7 +15,7 @@ from payouts.crash import crash_point
 from payouts.errors import PayoutsError, StoreUnavailableError
 from payouts.ids import IdMaker
 from payouts.logs import get_logger
-from payouts.storage.engine import is_contention, is_unavailable, single_statement
+from payouts.storage.engine import is_contention, is_lock_wait, is_unavailable, single_statement
 from payouts.storage.inbox import NewEvent, add_events
 from payouts.storage.spill import Spill
 from webhooks.breaker import Breaker
@@ -54,7 +54,8 @@ class Stores:
             except (SQLAlchemyError, OSError, StoreUnavailableError) as error:
                 if not is_unavailable(error):
                     return self._find_refused(events, error)
-                self.database.trip(error)
+                if not is_lock_wait(error):  # else it answers: only a row of this group is somebody else's
+                    self.database.trip(error)
         if self.redis.is_open:
             raise StoreUnavailableError("neither the database nor Redis takes events")
         try:

@@ -26,6 +26,7 @@ from payouts.clock import now_ms
 from payouts.gate import forget_outflow
 from payouts.ids import IdMaker
 from payouts.logs import get_logger
+from payouts.reopening import Reopener
 from payouts.repeating import forget_answers
 from payouts.scheduling import Schedules
 from payouts.settings import Settings
@@ -130,6 +131,13 @@ def run_scheduler(settings: Settings) -> None:
     starter = RoundStarter(open_rounds(settings, engine), messages)
 
     replays = ReplaySweeper(engine, messages, now_ms)
+    reopener = Reopener(engine, now_ms)
+
+    def reopen() -> None:
+        resent = reopener.look()
+        if resent:
+            messages.apply(resent)
+
     walks = WalkStarter(open_walks(settings, engine), messages)
     asks_stripe = bool(settings.stripe_api_key.get_secret_value())
     catches_up = asks_stripe and (settings.catch_up_interval_s or settings.proof_daily)
@@ -153,6 +161,7 @@ def run_scheduler(settings: Settings) -> None:
             Job("sweep", settings.sweep_interval_s, sweeper.sweep),
             Job("drain", settings.sweep_interval_s, drain),
             Job("replay", settings.sweep_interval_s, replays.sweep),
+            Job("reopen", settings.sweep_interval_s, reopen),
             Job("watch failures", WATCH_EVERY_S, open_failure_watch(settings, engine).look),
             Job("send", settings.sweep_interval_s, wake.sweep),
             Job("partners", settings.sweep_interval_s, PartnerSweeper(engine, messages).sweep),

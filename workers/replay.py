@@ -81,10 +81,10 @@ class ReplaySweeper:
 
     def sweep(self) -> int:
         """Send a message for each, unless messages wait; returns how many."""
-        if self.messages.waiting(REPLAYS_QUEUE):
-            return 0
         with self.engine.connect().execution_options(read_only=True) as connection:
             due = due_replays(connection, self.clock(), REPLAYS_MOST)
+        if self.messages.waiting(REPLAYS_QUEUE) > len(due):
+            return 0
         for replay_id in due:
             self.messages.replay(replay_id)
         return len(due)

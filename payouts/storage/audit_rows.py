@@ -20,6 +20,7 @@ from payouts.storage.queries import Filters
 from payouts.storage.records import Records
 
 REASON_CHARS = 255
+SUBJECT_CHARS = 255
 PAGE = 500
 _DRAWS = 3
 
@@ -56,7 +57,7 @@ def append(
                 at_ms=at_ms,
                 actor=_storable(actor),
                 action=action,
-                subject=_storable(subject),
+                subject=_storable(subject)[:SUBJECT_CHARS],
                 reason=None if reason is None else _storable(redact(reason))[:REASON_CHARS],
                 details=canonical(dict(details or {})),
                 previous=head.digest,

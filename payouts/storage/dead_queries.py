@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, or_, select, update
 
 from payouts.ids import time_of
 from payouts.states import EventStatus
@@ -96,8 +96,38 @@ def dead_by_cause(connection: Connection) -> Iterator[tuple[str, int]]:
     """How many events are dead of each cause."""
     f = inbox_failures.c
     query = select(f.fingerprint, func.count().label("events")).where(f.status == EventStatus.DEAD)
-    for row in connection.execute(query.group_by(f.fingerprint).limit(GROUPS_MOST)):
+    largest = query.group_by(f.fingerprint).order_by(func.count().desc()).limit(GROUPS_MOST)
+    for row in connection.execute(largest):
         yield row.fingerprint, row.events
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A cause, and the size that it was last told of with."""
+
+    fingerprint: str
+    error_class: str
+    message: str
+    told_size: int
+
+
+def lock_told(connection: Connection, fingerprints: Sequence[str]) -> list[Told]:
+    """These causes and those that were told of before, locked in one order."""
+    g = failure_groups.c
+    rows = connection.execute(
+        select(g.fingerprint, g.error_class, g.message, g.told_size)
+        .where(g.account == PLATFORM, or_(g.fingerprint.in_(fingerprints), g.told_size > 0))
+        .order_by(g.fingerprint)
+        .with_for_update()
+    )
+    return [Told(*row) for row in rows]
+
+
+def tell(connection: Connection, fingerprint: str, size: int) -> None:
+    """A cause was told of with so many dead events; 0: there are none left."""
+    g = failure_groups.c
+    is_it = (g.account == PLATFORM, g.fingerprint == fingerprint)
+    connection.execute(update(failure_groups).where(*is_it).values(told_size=size))
 
 
 def waiting(connection: Connection) -> Waiting:

@@ -32,25 +32,3 @@ def change_status(
         .values(status=new, dismissed_by=by, dismissed_at_ms=at_ms, reason=reason)
     )
     return len(ids)
-
-
-def reopen_dead(
-    connection: Connection, event_ids: Sequence[str], died_before_ms: int, now_ms: int
-) -> list[int]:
-    """Those of these events (by Stripe's ids) that died before a time are open again; their inbox ids."""
-    i, f = inbox.c, inbox_failures.c
-    query = select(i.id).where(
-        i.event_id.in_(sorted(set(event_ids))),
-        i.status == EventStatus.DEAD,
-        i.processed_at_ms <= died_before_ms,
-    )
-    ids = list(connection.scalars(query.order_by(i.id)))
-    if not ids:
-        return []
-    connection.execute(
-        update(inbox)
-        .where(i.id.in_(ids), i.status == EventStatus.DEAD)
-        .values(status=EventStatus.RECEIVED, due_at_ms=now_ms, resends=0, processed_at_ms=None)
-    )
-    connection.execute(update(inbox_failures).where(f.id.in_(ids)).values(status=EventStatus.RETRYING))
-    return ids

@@ -133,12 +133,12 @@ def _note_groups(connection: Connection, failures: Sequence[Failure], make_id: I
     )
     columns = (
         *("id", "account", "fingerprint", "error_class", "place", "message", "example"),
-        *("first_seen_ms", "first_version"),
+        *("first_seen_ms", "first_version", "told_size"),
     )
     rows = [
         (
             *(make_id(), PLATFORM, key, failure.cause.error_class, failure.cause.place),
-            *(failure.cause.message, failure.message, failure.at_ms, VERSION),
+            *(failure.cause.message, failure.message, failure.at_ms, VERSION, 0),
         )
         for key, failure in sorted(first.items())
         if key not in known

@@ -56,6 +56,7 @@ failure_groups = Table(
     Column("example", String(1000), nullable=False, comment="the first error in full"),
     Column("first_seen_ms", BigInteger, nullable=False),
     Column("first_version", ascii_text(32), nullable=False),
+    Column("told_size", BigInteger, nullable=False, comment="how many dead ones were told of; 0: none"),
     UniqueConstraint("account", "fingerprint"),
     comment="one row for each cause of failures that was ever seen",
     **OPTIONS,

@@ -10,10 +10,8 @@ from sqlalchemy import Connection, bindparam, case, delete, select, update
 from payouts.errors import StoreUnavailableError, ValuesChangedError
 from payouts.event import Envelope
 from payouts.ids import IdMaker
-from payouts.redelivery import AGAIN_WITHIN_MS
 from payouts.states import OPEN_EVENT_STATUSES, EventStatus
 from payouts.storage.bulk import insert_rows
-from payouts.storage.dismissal_rows import reopen_dead
 from payouts.storage.tables import inbox, inbox_deliveries
 
 WEBHOOK, CATCH_UP = "webhook", "catch-up"
@@ -60,7 +58,7 @@ _COLUMNS = (
 def add_events(
     connection: Connection, events: Sequence[NewEvent], make_id: IdMaker, *, delivered: bool = True
 ) -> list[int]:
-    """Store `events` and return the inbox ids of those that were new, and of dead ones that Stripe resent.
+    """Store `events` and return the inbox ids of those that were new.
 
     An event that is there already gets a row in `inbox_deliveries` instead, unless this very delivery
     (the same `id`) was stored before: then it is a repeated write, not a repeated delivery. Nor does it get
@@ -78,7 +76,6 @@ def add_events(
         if delivered:
             again = [e for e in waiting if stored.get(e.envelope.event_id, e.id) != e.id]
             _note_deliveries(connection, again)
-            new_ids += _reopened(connection, again)
         # Left out although its event is unknown: another process drew the same row id. Draw again.
         waiting = [
             msgspec.structs.replace(e, id=make_id()) for e in waiting if e.envelope.event_id not in stored
@@ -108,6 +105,12 @@ def lock_any(connection: Connection, ids: Iterable[int]) -> list[WorkItem]:
     rows = connection.execute(
         select(*_WORK).where(inbox.c.id.in_(sorted(set(ids)))).order_by(inbox.c.id).with_for_update()
     )
+    return [_item(row) for row in rows]
+
+
+def read_any(connection: Connection, ids: Iterable[int]) -> list[WorkItem]:
+    """The rows among `ids`, in the order of their ids, without a lock."""
+    rows = connection.execute(select(*_WORK).where(inbox.c.id.in_(sorted(set(ids)))).order_by(inbox.c.id))
     return [_item(row) for row in rows]
 
 
@@ -242,15 +245,6 @@ def _row(event: NewEvent) -> tuple[int | str | bytes | None, ...]:
 def _stored_ids(connection: Connection, event_ids: Sequence[str]) -> dict[str, int]:
     rows = connection.execute(select(inbox.c.event_id, inbox.c.id).where(inbox.c.event_id.in_(event_ids)))
     return {row.event_id: row.id for row in rows}
-
-
-def _reopened(connection: Connection, again: Sequence[NewEvent]) -> list[int]:
-    """Dead events that came again long after they died: somebody resent them, so they are to be tried."""
-    if not again:
-        return []
-    now_ms = max(event.received_at_ms for event in again)
-    event_ids = [event.envelope.event_id for event in again]
-    return reopen_dead(connection, event_ids, now_ms - AGAIN_WITHIN_MS, now_ms)
 
 
 def _note_deliveries(connection: Connection, events: Sequence[NewEvent]) -> None:

@@ -80,6 +80,13 @@ def lock_token(connection: Connection, token_id: int) -> Token:
     return found[0]
 
 
+def maker_of(connection: Connection, token_id: int | None) -> int | None:
+    """The row id of the person who made a token; None where nobody is known."""
+    query = select(people.c.id).join(tokens, tokens.c.created_by == people.c.name)
+    maker: int | None = connection.scalar(query.where(tokens.c.id == token_id))
+    return maker
+
+
 def live_tokens(connection: Connection, person_id: int) -> list[Token]:
     """The person's tokens that are not revoked, locked until the transaction ends."""
     query = TOKENS.query(tokens.c.person_id == person_id, tokens.c.revoked_at_ms.is_(None))

@@ -53,6 +53,9 @@ def selected(
             query = query.where(table.c[name] == value)
     if selection.events:
         query = query.where(table.c.event_id.in_(selection.events))
+    elif selection.about_failures and selection.status is None:
+        # What an operator ignored is taken up only where somebody says so.
+        query = query.where(table.c.status != EventStatus.DISMISSED)
     if selection.since_ms is not None:
         query = query.where(table.c.id >= floor_id(selection.since_ms))
     if selection.until_ms is not None:
@@ -115,6 +118,19 @@ def count_open(connection: Connection) -> int:
     """How many replays are not over."""
     query = select(func.count()).select_from(replays).where(replays.c.status.in_(OPEN_REPLAY_STATUSES))
     return connection.scalar(query) or 0
+
+
+def asked_lately(connection: Connection, replay: Replay, since_ms: int) -> int:
+    """How many events whoever asked for `replay` has replayed since, without anybody's confirmation."""
+    r = replays.c
+    mine = r.requested_by == replay.requested_by
+    if replay.requested_by_person is not None:
+        mine = or_(mine, r.requested_by_person == replay.requested_by_person)
+    query = select(func.sum(r.total)).where(
+        *(r.id >= floor_id(since_ms), r.id < replay.id, mine),
+        *(r.confirmed_by.is_(None), r.status != ReplayStatus.AWAITING_CONFIRMATION),
+    )
+    return int(connection.scalar(query) or 0)
 
 
 def add_items(connection: Connection, replay_id: int, found: Sequence[Selected]) -> None:

@@ -40,6 +40,7 @@ replays = Table(
     Column("lease", ascii_text(24), comment="the worker that is at it"),
     Column("lease_until_ms", BigInteger, nullable=False),
     Column("trouble", String(255), comment="why it stands still"),
+    Column("deaths", Integer, nullable=False, comment="workers that died over it"),
     Index(None, "status", "id"),
     **OPTIONS,
 )

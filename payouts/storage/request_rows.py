@@ -148,8 +148,8 @@ PLATFORM_BALANCE, ACCOUNT_BALANCE = "platform_balance", "account_balance"
 """What a request waits for whose transfer, or whose payout, found too little money."""
 
 
-def wake_for_balance(connection: Connection, account: str, now_ms: int) -> int:
-    """Money came to `account`: requests that waited for it are due now. Returns how many."""
+def wake_for_balance(connection: Connection, account: str, now_ms: int) -> list[int]:
+    """Money came to `account`: requests that waited for it are due now. Returns their ids."""
     r = payout_requests.c
     query = select(r.id).where(r.blocked == PLATFORM_BALANCE)
     if account != PLATFORM:
@@ -161,7 +161,7 @@ def wake_for_balance(connection: Connection, account: str, now_ms: int) -> int:
             .where(r.id.in_(ids), r.due_at_ms > now_ms)
             .values(due_at_ms=now_ms, updated_at_ms=now_ms)
         )
-    return len(ids)
+    return ids
 
 
 def wake_for_partner(connection: Connection, partner_id: int, now_ms: int) -> None:

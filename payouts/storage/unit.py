@@ -6,6 +6,7 @@ from typing import TypeVar
 from sqlalchemy import Connection, Engine
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
+from payouts.crash import crash_point
 from payouts.errors import RowIdTakenError
 from payouts.storage.engine import is_contention
 
@@ -21,8 +22,12 @@ def in_transaction(engine: Engine, work: Callable[[Connection], T]) -> T:
     again, from reading on: `work` must change nothing but the database.
     """
     for attempt in _retrying():
-        with attempt, engine.begin() as connection:
-            return work(connection)
+        with attempt:
+            with engine.begin() as connection:
+                result = work(connection)
+                crash_point("unit.before_commit")
+            crash_point("unit.after_commit")
+            return result
     raise AssertionError("unreachable: the retry returns or raises")
 
 

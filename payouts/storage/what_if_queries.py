@@ -1,6 +1,6 @@
 """What a transaction wrote so far, read back by the ids that it drew for its rows."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Table, select
 
 from payouts.request import public_id
 from payouts.storage.ledger_queries import postings_of
-from payouts.storage.money_tables import ledger_transactions, request_transitions
+from payouts.storage.money_tables import ledger_transactions, legs, request_transitions
 from payouts.storage.tables import outbox, payout_transitions, payouts
 
 _AT_ONCE = 1_000
@@ -67,6 +67,16 @@ def written_by(connection: Connection, ids: Sequence[int]) -> Written:
     ]
     notices = [row.name for row in _rows(connection, outbox, ids)]
     return Written(moves, list(_postings(connection, ids)), notices)
+
+
+def requests_of(connection: Connection, object_ids: Collection[str]) -> dict[str, int]:
+    """The requests that these objects of Stripe's belong to, by their ids."""
+    wanted, found = sorted(object_ids), dict[str, int]()
+    for table in (legs, payouts):
+        c = table.c
+        query = select(c.stripe_id, c.request_id).where(c.stripe_id.in_(wanted), c.request_id.is_not(None))
+        found |= {row.stripe_id: row.request_id for row in connection.execute(query)}
+    return found
 
 
 def _postings(connection: Connection, ids: Sequence[int]) -> Iterator[Posted]:

@@ -15,11 +15,12 @@ RECEIVER_POINTS = ["intake.before_commit", "intake.after_commit", "intake.after_
 WORKER_POINTS = ["apply.before_commit", "apply.after_commit"]
 ELSEWHERE = {"send.before_commit", "send.after_commit", "send.after_call"}
 ELSEWHERE |= {"request.before_commit", "schedule.between_partners", "tell.before_record", "api.after_commit"}
-ELSEWHERE |= {"catch_up.before_commit", "catch_up.after_commit"}
+ELSEWHERE |= {"catch_up.before_commit", "catch_up.after_commit", "unit.before_commit", "unit.after_commit"}
 ELSEWHERE |= {
     f"archive.{place}" for place in ("after_write", "before_commit", "after_commit", "before_replace")
 }
-"""Tried by the tests of sending, of requesting, of notices, of the API, of catch-up and of the archive."""
+"""Tried by the tests of sending, of requesting, of notices, of the API, of catch-up, of the archive, and of
+what people do."""
 OTHER_POINTS = ["sweep.before_send", "spill.after_append", "drain.after_commit"]
 DIED = -9
 

@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 
 from payouts import replaying
-from payouts.errors import GatewayError, NotFoundError, RefusedError
+from payouts.dismissing import dismiss
+from payouts.errors import GatewayError, NotFoundError, RefusedError, StoreUnavailableError
 from payouts.gateway import NoGateway
 from payouts.machine import decide
 from payouts.people import Actor, Scope
 from payouts.replay import ReplayStatus, Selection
-from payouts.replayer import LEASE_MS, RUN_AT_ONCE
+from payouts.replayer import LEASE_MS, RUN_AT_ONCE, SILENT_PAUSE_MS, TOGETHER_MS
 from payouts.states import EventStatus
 from tests.support.lives import Lives, event_body, make_lives, payout_object, shared_lives
 from tests.support.replays import ANNA, BEN, Replays
@@ -204,19 +205,115 @@ def _fetched(payout_id: str, status: str) -> Any:
     return read_payout_object(json.dumps(payout_object(payout_id, status)).encode())
 
 
-def test_while_stripe_does_not_answer_a_replayed_question_waits_and_changes_nothing(
-    world: World, replays: Replays
-) -> None:
+def contradicted(world: World, replays: Replays) -> dict[str, Any]:
+    """An event that only Stripe could settle, and did; all there is then."""
     world.apply(world.add(*life("c", ("failed", "failed"), ("canceled", "canceled"))))
     replays.stripe.answers["po_c"] = _fetched("po_c", "failed")
     settle(world, replays, "evt_c_1")
-    before = world.snapshot()
-    replays.stripe.answers["po_c"] = GatewayError("no key", transient=True, blocked=True)
+    return world.snapshot()
+
+
+def test_while_stripe_does_not_answer_a_replay_waits_and_says_so(world: World, replays: Replays) -> None:
+    before = contradicted(world, replays)
+    replays.stripe.answers["po_c"] = GatewayError("time-out", transient=True)
+    replay = replays.ask(events=("evt_c_1",))
+    replays.step(replay)
+
+    step = replays.step(replay)
+
+    waiting = replays.now(replay)
+    assert (waiting.status, waiting.done, waiting.trouble) == (ReplayStatus.RUNNING, 0, "time-out")
+    assert step.again_ms == SILENT_PAUSE_MS
+    assert world.snapshot() == before
+    replays.stripe.answers["po_c"] = _fetched("po_c", "failed")
+    world.now_ms += SILENT_PAUSE_MS
+    replays.run(replay)
+    assert replays.outcomes(replay) == {"evt_c_1": ("unchanged", "already failed")}
+
+
+@pytest.mark.parametrize(
+    "how", [{"transient": True, "blocked": True}, {"transient": False, "no_access": True}]
+)
+def test_what_could_not_be_run_is_not_said_to_wait(world: World, replays: Replays, how: Any) -> None:
+    before = contradicted(world, replays)
+    replays.stripe.answers["po_c"] = GatewayError("no way in", **how)
 
     replay = replays.run(replays.ask(events=("evt_c_1",)))
 
-    assert replays.outcomes(replay) == {"evt_c_1": ("waiting", "no key")}
+    assert replays.outcomes(replay) == {"evt_c_1": ("failed", "not run: no way in")}
     assert world.snapshot() == before
+
+
+def test_an_event_that_kills_its_workers_does_not_stop_the_replay(world: World, replays: Replays) -> None:
+    many(world, 4)
+    replay = replays.ask(type="payout.paid")
+    replays.step(replay)
+    killer = list(world.ids.values())[2]
+
+    def worker() -> bool:
+        """One life of a worker; whether it died."""
+        while True:
+            with world.engine.begin() as connection:
+                taken = replays.replayer()._take(connection, replay.id)
+            if taken is None:
+                return False
+            if killer in taken.inbox_ids:
+                return True  # with its lease
+            with world.engine.begin() as connection:  # as it was before: the step below takes it again
+                connection.exec_driver_sql("UPDATE replays SET lease_until_ms = 0, lease = NULL")
+            if replays.step(replay).again_ms is None:
+                return False
+
+    deaths = 0
+    while worker():
+        deaths += 1
+        assert deaths < 10
+        world.now_ms += LEASE_MS
+
+    replays.run(replay)
+    now = replays.now(replay)
+    assert (now.status, now.unchanged, now.failed) == (ReplayStatus.DONE, 3, 1)
+    assert replays.outcomes(replay)["evt_2_0"] == ("failed", "its workers died over it")
+    assert deaths == 3
+
+
+def test_many_small_replays_of_one_person_count_as_a_large_one(world: World) -> None:
+    replays = Replays(world, Stripe(), confirm_above=4)
+    world.apply(world.add(*life("1"), *life("2")))
+    assert replays.run(replays.ask(object_id="po_1")).status == ReplayStatus.DONE
+    assert replays.run(replays.ask(object_id="po_2", by=BEN)).status == ReplayStatus.DONE
+
+    second = replays.run(replays.ask(object_id="po_2"))
+    assert second.status == ReplayStatus.AWAITING_CONFIRMATION
+
+    world.now_ms += TOGETHER_MS
+    verb(world, replaying.confirm, second.id, actor=BEN)
+    assert replays.run(second).status == ReplayStatus.DONE
+
+
+def test_a_group_is_replayed_without_what_an_operator_ignored_of_it(world: World, replays: Replays) -> None:
+    ids = bury(world, *life("b1", ("paid", "paid")), *life("b2", ("paid", "paid")))
+    with world.engine.begin() as connection:
+        dismiss(connection, ids[:1], "evt_b1_0", ANNA, "paid by hand", world.make_id, world.now_ms)
+
+    replay = replays.run(replays.ask(error="zerodivision"))
+
+    assert set(replays.outcomes(replay)) == {"evt_b2_0"}
+    assert world.statuses() == {"evt_b1_0": "dismissed", "evt_b2_0": "applied"}
+
+
+def test_a_replayed_event_that_fails_by_what_passes_is_tried_again_by_itself(
+    world: World, replays: Replays
+) -> None:
+    bury(world, *life("b1", ("paid", "paid")))
+
+    def unlucky(*_: Any, **__: Any) -> Any:
+        raise StoreUnavailableError("just now")
+
+    replay = replays.run(replays.ask(events=("evt_b1_0",)), unlucky)
+
+    assert replays.outcomes(replay) == {"evt_b1_0": ("waiting", "StoreUnavailableError: just now")}
+    assert world.statuses() == {"evt_b1_0": "retrying"}
 
 
 def test_events_that_come_after_it_was_asked_for_are_no_part_of_it(world: World, replays: Replays) -> None:
@@ -306,6 +403,7 @@ def test_a_canceled_replay_leaves_the_rest_alone(world: World, replays: Replays)
     verb(world, replaying.cancel, replay.id, reason="wrong filter")
 
     assert replays.step(replay).again_ms is None
+    replays.step(replay)
     now = replays.now(replay)
     assert (now.status, now.ended_by, now.done, now.total) == (
         "canceled",

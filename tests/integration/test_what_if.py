@@ -6,11 +6,15 @@ from typing import Any
 import pytest
 
 from payouts.batch import Rules
+from payouts.calls import Call
 from payouts.desk import SendingRules
+from payouts.event import read_envelope
 from payouts.machine import decide
 from payouts.readiness import GateRules
 from payouts.replay import Selection
 from payouts.states import EventStatus
+from payouts.storage import inbox
+from payouts.storage.inbox import NewEvent
 from payouts.storage.replay_rows import newest_id
 from payouts.what_if import Change, WhatIf
 from tests.support.lives import event_body, payout_object
@@ -140,34 +144,78 @@ def story(database_url: str) -> Iterator[Story]:
     made.engine.dispose()
 
 
-def test_postings_the_request_and_the_call_that_would_follow_are_shown(story: Story) -> None:
-    # given: the transfer is at Stripe, its answer was lost, and its event died
+def died(story: Story, *bodies: bytes) -> None:
+    """Events that came and died, without an effect."""
+    with story.engine.begin() as connection:
+        for body in bodies:
+            event = NewEvent(story.make_id(), read_envelope(body), inbox.WEBHOOK, None, story.clock(), body)
+            inbox.add_events(connection, [event], story.make_id)
+        connection.exec_driver_sql("UPDATE inbox SET status = 'dead', attempts = 3")
+
+
+def changes(story: Story) -> list[Change]:
+    sending = SendingRules(story.make_id, story.clock, "what-if", GateRules(0, False))
+    tries = WhatIf(story.engine, Rules(story.make_id, story.clock, "what-if", 3), sending)
+    events, _ = tries.select(Selection(since_ms=0), 2**62)
+    return list(tries.preview(events))
+
+
+def counts(story: Story) -> list[Any]:
+    tables = ("ledger_transactions", "leg_attempts", "payout_transitions", "request_transitions", "outbox")
+    return [story.value(f"SELECT COUNT(*) FROM {table}") for table in tables]
+
+
+def test_postings_and_the_call_that_would_follow_are_shown(story: Story) -> None:
     request_id = story.ask(12_050)
-    story.stripe.faults = ["lost after"]
+    story.stripe.faults = ["lost after"]  # the transfer is made, its answer lost
     story.send(request_id)
     [transfer] = story.stripe.transfers.values()
-    event = event_body("evt_t", "transfer.created", transfer, account=None)
-    story.deliver(event)
-    with story.engine.begin() as connection:  # as if it had died, and nothing of it had been written
-        connection.exec_driver_sql("UPDATE inbox SET status = 'dead', attempts = 3")
-    was = story.value("SELECT COUNT(*) FROM ledger_transactions")
+    died(story, event_body("evt_t", "transfer.created", transfer, account=None))
+    before = counts(story)
 
-    sending = SendingRules(story.make_id, story.clock, "what-if", GateRules(0, False))
-    rules = Rules(story.make_id, story.clock, "what-if", 3)
-    tries = WhatIf(story.engine, rules, sending)
-    events, _ = tries.select(Selection(events=("evt_t",)), 2**62)
-    [change] = tries.preview(events)
+    [change] = changes(story)
 
-    assert change.trouble is None
-    assert story.value("SELECT COUNT(*) FROM ledger_transactions") == was
-    assert story.value("SELECT COUNT(*) FROM leg_attempts") == 1
-    assert [(tried.outcome, tried.detail) for tried in change.events] == _applied_or_known(change)
+    assert change.subject == f"pay_{request_id}"
+    assert [(tried.outcome, tried.detail) for tried in change.events] == [("applied", "transfer done")]
+    assert [(posted.kind, posted.by_kind) for posted in change.written.postings] == [
+        ("transfer", {"stripe_balance": -12_050, "at_stripe": 12_050})
+    ]
+    assert change.calls == (f"payouts.create of 12050 eur for pay_{request_id}",)
+    assert counts(story) == before
+    assert len(story.stripe.calls) == 1
 
 
-def _applied_or_known(change: Change) -> list[tuple[str, str]]:
-    if change.calls:
-        assert "payout of 12050 eur for pay_" in change.calls[0]
-        assert [posted.kind for posted in change.written.postings] == ["transfer"]
-        return [("applied", "transfer done")]
-    assert change.is_nothing
-    return [("ignored", "transfer already done")]
+def test_a_payout_and_its_reversal_are_tried_together(story: Story) -> None:
+    request_id = story.ask(12_050)
+    story.send(request_id)
+    [paid] = story.stripe.payouts.values()
+    paid = {**payout_object(paid["id"], "paid", 12_050), "metadata": paid["metadata"]}
+    reversal = payout_object("po_back", "paid", -12_050, original_payout=paid["id"])
+    died(
+        story,
+        event_body("evt_paid", "paid", paid, account=story.nord.account),
+        event_body("evt_back", "paid", reversal, account=story.nord.account),
+    )
+    before = counts(story)
+
+    [change] = changes(story)
+
+    assert change.subject == f"pay_{request_id}"
+    assert [posted.kind for posted in change.written.postings] == ["payout_paid", "payout_reversal_paid"]
+    ends = {move.subject: move.to_status for move in change.written.moves}
+    assert ends[f"pay_{request_id}"] == "returned"
+    assert counts(story) == before
+
+
+def test_a_request_that_would_go_on_with_new_money_is_shown(story: Story) -> None:
+    request_id = story.ask(12_050)
+    story.stripe.refuse = {Call.TRANSFER: "balance_insufficient"}
+    story.send(request_id)
+    story.stripe.refuse = {}
+    available = event_body("evt_b", "balance.available", {"object": "balance"}, account=None)
+    died(story, available)
+
+    [change] = changes(story)
+
+    assert change.calls == (f"transfers.create of 12050 eur for pay_{request_id}",)
+    assert not change.is_nothing

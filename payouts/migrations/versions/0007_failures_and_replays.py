@@ -79,6 +79,9 @@ def upgrade() -> None:
         sa.Column("example", sa.String(1000), nullable=False, comment="the first error in full"),
         sa.Column("first_seen_ms", sa.BigInteger(), nullable=False),
         sa.Column("first_version", _ascii(32), nullable=False),
+        sa.Column(
+            "told_size", sa.BigInteger(), nullable=False, comment="how many dead ones were told of; 0: none"
+        ),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("account", "fingerprint", name=op.f("uq_failure_groups_account_fingerprint")),
         comment="one row for each cause of failures that was ever seen",
@@ -95,8 +98,8 @@ def upgrade() -> None:
     )
     op.execute(
         "INSERT INTO failure_groups (id, account, fingerprint, error_class, place, message, example,"
-        " first_seen_ms, first_version)"
-        " SELECT 1, 'platform', 'before', '-', '-', 'failed before causes were told apart', '', 0, '-'"
+        " first_seen_ms, first_version, told_size)"
+        " SELECT 1, 'platform', 'before', '-', '-', 'failed before causes were told apart', '', 0, '-', 0"
         " FROM inbox_failures LIMIT 1"
     )
 
@@ -130,6 +133,7 @@ def _replays() -> None:
         sa.Column("lease", _ascii(24), nullable=True, comment="the worker that is at it"),
         sa.Column("lease_until_ms", sa.BigInteger(), nullable=False),
         sa.Column("trouble", sa.String(255), nullable=True, comment="why it stands still"),
+        sa.Column("deaths", sa.Integer(), nullable=False, comment="workers that died over it"),
         sa.PrimaryKeyConstraint("id"),
         **_MYSQL,
     )
