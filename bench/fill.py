@@ -152,7 +152,7 @@ _ATTEMPTS = (
 )
 _GROUPS = (
     *("id", "account", "fingerprint", "error_class", "place", "message", "example"),
-    *("first_seen_ms", "first_version"),
+    *("first_seen_ms", "first_version", "told_size"),
 )
 _TYPE_ENDS = list(itertools.accumulate(share for _, share in TYPES[:-1]))
 _CAUSE_ENDS = list(itertools.accumulate((1 - SHRINKS) * SHRINKS**cause for cause in range(CAUSES)))
@@ -196,7 +196,7 @@ def _group(history: History, cause: int) -> Row:
     error = error_of(cause, 1)
     return (
         *(floor_id(history.since_ms) + cause, PLATFORM, fingerprint(cause), "UnknownStepError"),
-        *(f"payouts.machine:step_{cause:02d}", normalised(error), error, history.since_ms, VERSION),
+        *(f"payouts.machine:step_{cause:02d}", normalised(error), error, history.since_ms, VERSION, 0),
     )
 
 
