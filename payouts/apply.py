@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, Engine
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
-from payouts.batch import Batch, BatchResult, Rules
+from payouts.batch import Batch, Rules
 from payouts.crash import crash_point
+from payouts.outcome import BatchResult
 from payouts.payloads import with_payloads
 from payouts.storage import inbox
 from payouts.storage.engine import is_contention, is_lock_wait, is_unavailable

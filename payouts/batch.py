@@ -18,6 +18,7 @@ from payouts.ids import IdMaker, time_of
 from payouts.leg import Leg
 from payouts.linking import link_reversals, lock_with_counterparts
 from payouts.machine import Alert, Applied, Decision, Deferred, Ignored, decide
+from payouts.outcome import BatchResult, Outcome
 from payouts.payloads import Payloads
 from payouts.sightings import Cause, Sightings, moves_of
 from payouts.states import SETTLED_EVENT_STATUSES, EventStatus, LegKind
@@ -43,48 +44,6 @@ BLOCKED_WAIT_MS = 300_000
 
 class DeadEventError(Exception):
     """The machine decided that an event cannot be applied; the message is its reason."""
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What came of one event, for the log and the caller."""
-
-    inbox_id: int
-    event_id: str
-    type: str
-    status: EventStatus
-    detail: str
-    """Why, or what it changed: without ids, so that the same is said in the same words."""
-    object_id: str | None = None
-
-
-@dataclass(slots=True)
-class BatchResult:
-    """What came of a batch, and what must be sent on once it is committed."""
-
-    outcomes: list[Outcome] = field(default_factory=list)
-    retries: list[tuple[int, int]] = field(default_factory=list)
-    """(inbox id, delay in ms) of failed events to try again."""
-    lookups: list[int] = field(default_factory=list)
-    """Inbox ids of events that need an answer of Stripe's."""
-    asked_again: list[int] = field(default_factory=list)
-    """The same, of events that were through and are replayed: their rows stay as they are meanwhile."""
-    not_run: list[int] = field(default_factory=list)
-    """Events that were through, and could not be replayed: something outside is in the way."""
-    requests: list[int] = field(default_factory=list)
-    """Ids of requests that a worker may go on with."""
-    notices: int = 0
-    """How many rows the outbox got, or more."""
-
-    def extend(self, other: "BatchResult") -> None:
-        """Add what came of another part of the same batch."""
-        self.outcomes += other.outcomes
-        self.retries += other.retries
-        self.lookups += other.lookups
-        self.asked_again += other.asked_again
-        self.not_run += other.not_run
-        self.requests += other.requests
-        self.notices += other.notices
 
 
 @dataclass(frozen=True, slots=True)

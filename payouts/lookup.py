@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection
 
 from payouts.apply import Applier
-from payouts.batch import ACCOUNT_TYPES, BLOCKED_WAIT_MS, Batch, BatchResult
+from payouts.batch import ACCOUNT_TYPES, BLOCKED_WAIT_MS, Batch
 from payouts.errors import GatewayError, PayloadUnavailableError
 from payouts.event import THIN, PayoutObject, read_payout, read_related
 from payouts.gateway import StripeGateway
 from payouts.ids import time_of
+from payouts.outcome import BatchResult
 from payouts.pause import Pause
 from payouts.refreshing import Refresher
 from payouts.storage.columns import PLATFORM

@@ -10,12 +10,12 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine
 
-from payouts.batch import BatchResult
 from payouts.clock import Clock
 from payouts.errors import GatewayError
 from payouts.ids import IdMaker
 from payouts.logs import get_logger
 from payouts.lookup import Resolver
+from payouts.outcome import BatchResult
 from payouts.replay import OUTCOME_OF, ItemOutcome, Replay, ReplayStatus, Selection
 from payouts.storage.partner_notices import PlatformNotice, insert_platform_notice
 from payouts.storage.replay_rows import (

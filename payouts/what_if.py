@@ -11,11 +11,12 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine
 
-from payouts.batch import Batch, BatchResult, Rules
+from payouts.batch import Batch, Rules
 from payouts.calls import thawed
 from payouts.desk import Desk, SendingRules
 from payouts.ids import IdMaker
 from payouts.kin import Kin
+from payouts.outcome import BatchResult
 from payouts.payloads import with_payloads
 from payouts.replay import Selection
 from payouts.request import public_id

@@ -9,12 +9,12 @@ from typing import Any
 
 import dramatiq
 
-from payouts.batch import BatchResult
 from payouts.bootstrap import WorkerParts
 from payouts.combine import Combiner
 from payouts.errors import GatewayError
 from payouts.logs import get_logger
 from payouts.lookup import Resolver
+from payouts.outcome import BatchResult
 from workers.broker import WakingRedisBroker
 from workers.messages import (
     APPLY,

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import dramatiq
 from sqlalchemy import Engine
 
-from payouts.batch import BatchResult
 from payouts.clock import Clock
 from payouts.logs import get_logger
+from payouts.outcome import BatchResult
 from payouts.replayer import RUN_AT_ONCE, Replayer
 from payouts.storage.replay_rows import due_replays
 from workers.broker import WakingRedisBroker

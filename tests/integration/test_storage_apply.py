@@ -15,12 +15,12 @@ from sqlalchemy.exc import DBAPIError
 
 from payouts import batch as batch_module
 from payouts.apply import Applier
-from payouts.batch import BatchResult
 from payouts.errors import GatewayError, PayoutsError
 from payouts.event import PayoutObject, read_payout_object
 from payouts.linking import lock_with_counterparts
 from payouts.lookup import BLOCKED_WAIT_MS, UNANSWERED_WAIT_MS, Resolver
 from payouts.machine import Applied, decide
+from payouts.outcome import BatchResult
 from payouts.pause import OPEN_MS, UNANSWERED_MOST
 from payouts.storage.engine import build_engine
 from payouts.storage.payout_rows import Notice, insert_notices, lock_payouts

@@ -8,9 +8,10 @@ import sqlalchemy as sa
 
 from payouts.apply import Applier
 from payouts.archiving import DAY_MS, Archiver
-from payouts.batch import BatchResult, Rules
+from payouts.batch import Rules
 from payouts.event import read_envelope
 from payouts.ids import IdMaker
+from payouts.outcome import BatchResult
 from payouts.payloads import Payloads
 from payouts.sealing import Sealer
 from payouts.shelf import FolderShelf, Shelf

@@ -9,10 +9,11 @@ import sqlalchemy as sa
 from sqlalchemy import Engine
 
 from payouts.apply import Applier
-from payouts.batch import BatchResult, Rules
+from payouts.batch import Rules
 from payouts.event import read_envelope
 from payouts.ids import IdMaker
 from payouts.machine import decide
+from payouts.outcome import BatchResult
 from payouts.storage import inbox
 from payouts.storage.engine import build_engine
 from payouts.storage.inbox import NewEvent

@@ -4,7 +4,7 @@ import threading
 from types import SimpleNamespace
 from typing import Any
 
-from payouts.batch import BatchResult
+from payouts.outcome import BatchResult
 from tests.support.servers import wait_until
 from workers.actors import LOOKUPS_AT_ONCE, Actors
 
