@@ -187,3 +187,19 @@ def test_each_day_is_proven_once_it_is_over_and_a_missed_one_is_made_up_for(benc
     assert [row.number for row in days] == [1, 2, 3]
     assert all(row.since_s % DAY_S == 0 and row.until_s == row.since_s + DAY_S - 1 for row in days)
     assert [day.since_s for day in days[1:]] == [day.until_s + 1 for day in days[:-1]]
+
+
+def test_a_day_that_cannot_be_proven_is_told_of(bench: Catcher) -> None:
+    bench.clock.now_ms = (bench.clock() // (DAY_S * 1000) + 1) * DAY_S * 1000 + HOUR_MS
+    walks = bench.walks(daily=True)
+    run(bench, walks)
+    bench.stripe.broken["acct_1"] = GatewayError("access is lost", transient=False, no_access=True)
+    bench.clock.pass_(hours=24)
+
+    run(bench, walks)
+
+    [told] = bench.rows("SELECT body FROM outbox WHERE name = 'alert.proof_failed'")
+    assert "no proof of acct_1 from" in told.body
+    assert "access is lost" in told.body
+    assert bench.value("SELECT COUNT(*) FROM proofs WHERE account = 'acct_1'") == 0
+    assert bench.value("SELECT COUNT(*) FROM proofs WHERE account = 'acct_2'") == 1
