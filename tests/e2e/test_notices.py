@@ -62,7 +62,8 @@ def test_a_worker_killed_before_it_records_delivers_again_and_forgets_nothing(
     stack.deliver(lives.bodies)
     wait_dead(stack, "worker")
     first = logged(stack)
-    assert first, "it died before it delivered anything"
+    # Each channel has a thread of its own: one of them came so far.
+    assert first or list(told.glob("*.json")), "it died before it delivered anything"
     claimed = stack.count("SELECT COUNT(*) FROM notice_deliveries WHERE status = 'pending'")
     assert claimed >= len(first), "it died after it had recorded"
 
