@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from console.output import out, print_table, say, table, write_json
+from console.output import print_table, say, table, write_json
 from payouts.states import EventStatus
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def print_preview(changes: "Sequence[Change]", events: int, more: bool) -> None:
     if len(changing) > SHOWN_MOST:
         say(f"and {len(changing) - SHOWN_MOST} more: --json shows all")
     for line in _sums(changes, events, more):
-        out().print(line)
+        say(line)
 
 
 def write_preview(changes: "Sequence[Change]") -> None:
