@@ -11,7 +11,7 @@ from console.acting import AsOption
 from console.context import DataOption, JsonOption, reading_from
 from console.doing import Doer, doing
 from console.listing import AfterOption, LimitOption, SinceOption, UntilOption, make_filters, show
-from console.output import out, print_table, say, short_time, table, write_json
+from console.output import print_table, say, short_time, table, write_json
 from console.request_commands import ReasonOption
 from console.selecting import (
     AccountOption,
@@ -95,7 +95,7 @@ def show_group(
         facts.append(("newest attempt", text))
     print_table(table(("", ""), facts))
     if traceback and newest is not None:
-        out().print(newest["traceback"])
+        say(newest["traceback"])
 
 
 @app.command("list")

@@ -13,7 +13,7 @@ from console.acting import AsOption
 from console.context import DataOption, JsonOption, reading_from, settings_of
 from console.doing import doing
 from console.listing import AfterOption, LimitOption, SinceOption, UntilOption, make_filters, show
-from console.output import err, out, print_table, say, short_time, table, write_json
+from console.output import err, print_table, say, short_time, table, write_json
 from console.previewing import print_preview, write_preview
 from console.request_commands import ReasonOption
 from console.selecting import (
@@ -155,7 +155,7 @@ def confirm(replay: ReplayArgument, as_name: AsOption = None, data: DataOption =
     from payouts.replaying import confirm as confirm_it
 
     changed = _do(data, Scope.APPROVE, as_name, replay, confirm_it)
-    out().print(f"{changed.public_id} begins: {changed.total} events")
+    say(f"{changed.public_id} begins: {changed.total} events")
 
 
 @app.command("pause")
