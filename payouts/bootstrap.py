@@ -71,6 +71,15 @@ def open_receiver_engine(settings: Settings) -> Engine:
     )
 
 
+def open_console_engine(settings: Settings) -> Engine:
+    """The engine of the console's pages: a connection for each thread, and one for what is live."""
+    return build_engine(
+        settings.database_url.get_secret_value(),
+        timeout_s=settings.database_timeout_s,
+        pool_size=settings.console_threads + 1,
+    )
+
+
 def open_redis(settings: Settings, timeout_s: float) -> redis.Redis:
     """A Redis client whose every call ends within `timeout_s`; nothing connects yet."""
     try:

@@ -74,6 +74,22 @@ class Settings(BaseSettings):
     api_host: str = "127.0.0.1"
     api_port: int = Field(default=8081, ge=0, le=65535)
 
+    console_host: str = "127.0.0.1"
+    console_port: int = Field(default=8082, ge=0, le=65535)
+    console_url: str = ""
+    """Where people reach the console, as https://console.example.com; empty: by host and port. With https
+    its cookies are sent over TLS alone."""
+    console_threads: int = Field(default=8, ge=1, le=100)
+    """Pages that are made at once; each uses one connection to the database."""
+    console_token_sign_in: bool = True
+    """People may sign in by a token of theirs. `false`: only by the provider."""
+    session_idle_minutes: float = Field(default=60.0, gt=0)
+    """A session that is not used for so long is over."""
+    session_hours: float = Field(default=12.0, gt=0)
+    """A session is over after so long, used or not."""
+    sign_in_tries: int = Field(default=10, ge=1)
+    """Failed sign-ins that one address may make in five minutes, and twenty times as many all together."""
+
     worker_threads: int = Field(default=8, ge=1)
     sender_threads: int = Field(default=8, ge=1, le=30)
     """For payouts alone: slow answers of Stripe's hold up no events. Stripe takes 30 at once, from all."""

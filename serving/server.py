@@ -3,6 +3,7 @@
 import signal
 import sys
 from dataclasses import dataclass
+from types import FrameType
 
 import uvicorn
 from starlette.applications import Starlette
@@ -45,4 +46,16 @@ def serve(app: Starlette, door: Door) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         # uvicorn raises the signal that stopped it once more when all is done: the end, not a failure.
         signal.signal(number, lambda *_: sys.exit(0))
-    uvicorn.Server(config).run()
+    _Server(config, app).run()
+
+
+class _Server(uvicorn.Server):
+    """Says `app.state.stopping` once it is to stop: answers that never end by themselves end then."""
+
+    def __init__(self, config: uvicorn.Config, app: Starlette) -> None:
+        super().__init__(config)
+        self._app = app
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._app.state.stopping = True
+        super().handle_exit(sig, frame)

@@ -43,11 +43,26 @@ def look_up(engine: Engine, token: str, at_ms: int) -> tuple[Actor, Token]:
     """As `authenticate`, with what is kept of the token, and without a note of its use."""
     digest = digest_of(token)
     with reading(engine) as connection:
-        found = next(iter(TOKENS.find(connection, tokens.c.digest == digest)), None)
+        found = token_by_digest(connection, digest)
         person = None
         if found is not None and found.person_id is not None:
-            person = next(iter(PEOPLE.find(connection, people.c.id == found.person_id)), None)
+            person = person_of(connection, found.person_id)
     return admit(digest, found, person, at_ms)
+
+
+def person_of(connection: Connection, person_id: int) -> Person | None:
+    """The person with this row id, read without a lock."""
+    return next(iter(PEOPLE.find(connection, people.c.id == person_id)), None)
+
+
+def token_by_digest(connection: Connection, digest: str) -> Token | None:
+    """The token with this digest, read without a lock."""
+    return next(iter(TOKENS.find(connection, tokens.c.digest == digest)), None)
+
+
+def token_of(connection: Connection, token_id: int) -> Token | None:
+    """The token with this row id, read without a lock."""
+    return next(iter(TOKENS.find(connection, tokens.c.id == token_id)), None)
 
 
 def _note_use(engine: Engine, token_id: int, at_ms: int) -> None:

@@ -16,7 +16,7 @@ MAY_USE: dict[str, set[str]] = {
     "webhooks": {"payouts", "serving", "workers.messages"},
     "workers": {"payouts"},
     "api": {"payouts", "serving", "workers.messages"},
-    "console": {"payouts", "workers.messages"},
+    "console": {"payouts", "serving", "workers.messages"},
     "sandbox": set(),
 }
 

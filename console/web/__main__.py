@@ -1,0 +1,24 @@
+"""`python -m console.web`: the console as a process."""
+
+import sys
+
+from console.web.app import build_app
+from console.web.server import address, serve
+from payouts.errors import PayoutsError
+from payouts.logs import configure_logging, get_logger
+from payouts.settings import load_settings
+
+
+def main() -> None:
+    try:
+        settings = load_settings()
+        app = build_app(settings)
+    except PayoutsError as error:
+        sys.exit(f"payouts console: {error}")
+    configure_logging(settings.log_level, settings.log_format)
+    get_logger().info("console.starting", listens_at=address(settings))
+    serve(app, settings)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,76 @@
+"""The console's composition: parts, pages, what is live. Nothing connects before the first request."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from console.web import door, live
+from console.web.call import json_response, wants_json
+from console.web.frame import Frame, is_secure
+from console.web.headers import Headers
+from console.web.pages import PAGES
+from console.web.parts import Parts, open_parts
+from console.web.renderer import STATIC
+from payouts.settings import Settings
+
+KEPT = "public, max-age=31536000, immutable"
+
+
+def build_app(settings: Settings) -> Starlette:
+    """The console as an ASGI application. Raises SettingsError."""
+    return make_app(open_parts(settings))
+
+
+def make_app(parts: Parts) -> Starlette:
+    """The console around the parts it is given; it closes them when it ends."""
+    frame, news = Frame(parts), live.News(parts)
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        async with news:
+            yield
+        parts.engine.dispose()
+
+    app = Starlette(
+        routes=[
+            *door.routes(frame),
+            Route("/live", live.stream(frame, news), methods=["GET"]),
+            Mount("/static", _Assets(directory=STATIC)),
+            *(
+                Route(path, frame(handler, scope), methods=[method])
+                for page in PAGES
+                for method, path, handler, scope in page
+            ),
+        ],
+        middleware=[Middleware(Headers, secure=is_secure(parts))],
+        exception_handlers={HTTPException: _http_error},
+        lifespan=lifespan,
+    )
+    app.router.redirect_slashes = False
+    return app
+
+
+class _Assets(StaticFiles):
+    """Files whose addresses carry their digest: kept for as long as a browser likes."""
+
+    def file_response(self, *args: object, **kwargs: object) -> Response:
+        answer = super().file_response(*args, **kwargs)  # type: ignore[arg-type]
+        answer.headers["Cache-Control"] = KEPT
+        return answer
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    said = {404: "there is no such page", 405: "this address does not take that method"}.get(
+        status, str(error)
+    )
+    if wants_json(request):
+        return json_response({"error": "http", "message": said}, status)
+    return Response(f"{said}\n", status, media_type="text/plain; charset=utf-8")

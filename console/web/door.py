@@ -1,0 +1,171 @@
+"""Signing in and out, and `GET /api/auth/session`: who one is."""
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from console.web.call import Call, json_response
+from console.web.frame import Frame, check_origin, cookie_name, form_fields, is_secure, local_path
+from console.web.parts import Parts
+from console.web.throttle import ThrottledError
+from payouts.clock import iso
+from payouts.errors import RefusedError
+from payouts.logs import get_logger
+from payouts.people import PROGRAM_PREFIX, Actor
+from payouts.storage import audit_rows
+from payouts.storage.people_rows import authenticate
+from payouts.storage.unit import in_transaction
+from payouts.tokens import TokenError
+
+SIGNING_IN_COOKIE = "payouts_signing_in"
+
+
+def routes(frame: Frame) -> list[Route]:
+    """The routes of signing in and out."""
+    door = Door(frame)
+    return [
+        Route("/sign-in", door.page, methods=["GET"]),
+        Route("/sign-in", door.by_token, methods=["POST"]),
+        Route("/sign-out", frame(_sign_out), methods=["POST"]),
+        Route("/sign-out/everywhere", frame(_sign_out_everywhere), methods=["POST"]),
+        Route("/api/auth/session", door.session, methods=["GET"]),
+    ]
+
+
+class Door:
+    """Lets people in."""
+
+    def __init__(self, frame: Frame) -> None:
+        self._frame, self._parts = frame, frame.parts
+
+    async def page(self, request: Request) -> Response:
+        """The form; who is signed in already goes on."""
+        return self._form(request, 200, None)
+
+    async def by_token(self, request: Request) -> Response:
+        """Sign in by a token."""
+        fields = await form_fields(request)
+        form = {name: values[-1] for name, values in fields.items()}
+        return await run_in_threadpool(self._by_token, request, form)
+
+    async def session(self, request: Request) -> Response:
+        """Who one is, for programs and for the portal's checks; 401 where nobody."""
+        return await run_in_threadpool(self._session, request)
+
+    def _session(self, request: Request) -> Response:
+        try:
+            visitor = self._frame.visitor(request)
+        except TokenError as error:
+            return json_response({"error": error.code, "message": str(error)}, 401)
+        if visitor is None:
+            return json_response({"error": "not_signed_in", "message": "there is no session"}, 401)
+        session = visitor.session
+        return json_response(
+            {
+                "name": visitor.actor.name,
+                "role": visitor.role,
+                "scopes": sorted(visitor.actor.scopes),
+                "signed_in_at": iso(session.began_at_ms) if session else None,
+            }
+        )
+
+    def _by_token(self, request: Request, form: dict[str, str]) -> Response:
+        address = request.client.host if request.client else "unknown"
+        try:
+            check_origin(request)
+            actor = self._actor(form.get("token", ""), address)
+        except ThrottledError as error:
+            answer = self._form(request, 429, str(error))
+            answer.headers["Retry-After"] = str(error.again_in_s)
+            return answer
+        except RefusedError as error:
+            return self._form(request, 403 if error.code == "forged" else 401, str(error))
+        answer = RedirectResponse(local_path(form.get("next")), 303)
+        open_session(self._parts, answer, actor, address, "token")
+        return answer
+
+    def _actor(self, token: str, address: str) -> Actor:
+        if not self._parts.settings.console_token_sign_in:
+            raise RefusedError("token_sign_in_off", "signing in by token is switched off here")
+        self._parts.throttle.check(address)
+        try:
+            actor = authenticate(self._parts.engine, token.strip(), self._parts.clock())
+        except TokenError as error:
+            self._parts.throttle.failed(address)
+            get_logger().warning("console.sign_in_refused", code=error.code, address=address)
+            raise
+        if actor.person_id is None:
+            self._parts.throttle.failed(address)
+            raise RefusedError(
+                "not_a_person",
+                f"this is a token of {actor.name.removeprefix(PROGRAM_PREFIX)}, a program: "
+                "it is sent with each request, not signed in with",
+            )
+        return actor
+
+    def _form(self, request: Request, status: int, refused: str | None) -> Response:
+        made = self._parts.renderer.render(
+            "sign_in.html",
+            None,
+            title="Sign in",
+            refused=refused,
+            next=local_path(request.query_params.get("next")),
+            by_token=self._parts.settings.console_token_sign_in,
+            provider=None,
+        )
+        return Response(made, status, media_type="text/html; charset=utf-8")
+
+
+def open_session(parts: Parts, answer: Response, actor: Actor, address: str, how: str) -> None:
+    """Sign `actor`, a person, in: a session, its cookie, and an entry in the audit log."""
+    if actor.person_id is None:
+        raise ValueError("only people sign in")
+    session, secret = parts.sessions.open(actor.person_id, actor.name, actor.token_id)
+    in_transaction(
+        parts.engine,
+        lambda connection: audit_rows.append(
+            *(connection, parts.make_id, parts.clock()),
+            actor=actor.name,
+            action="session.open",
+            subject=f"person:{actor.name}",
+            details={"how": how, "address": address, "session": session.id[:12]},
+        ),
+    )
+    answer.set_cookie(
+        cookie_name(parts),
+        secret,
+        max_age=round(parts.settings.session_hours * 3600),
+        httponly=True,
+        secure=is_secure(parts),
+        samesite="lax",
+        path="/",
+    )
+
+
+def _sign_out(call: Call) -> Response:
+    if call.visitor.session is not None:
+        call.parts.sessions.end(call.visitor.session)
+    return _signed_out(call)
+
+
+def _sign_out_everywhere(call: Call) -> Response:
+    person_id = call.actor.person_id
+    if person_id is not None:
+        ended = call.parts.sessions.end_all(person_id)
+        call.do(
+            lambda connection, actor, make_id, at_ms: audit_rows.append(
+                *(connection, make_id, at_ms),
+                actor=actor.name,
+                action="session.end_all",
+                subject=f"person:{actor.name}",
+                details={"sessions": ended},
+            )
+        )
+    return _signed_out(call)
+
+
+def _signed_out(call: Call) -> Response:
+    answer = RedirectResponse("/sign-in", 303)
+    answer.delete_cookie(cookie_name(call.parts), path="/", secure=is_secure(call.parts), httponly=True)
+    return answer

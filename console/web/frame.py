@@ -1,0 +1,199 @@
+"""Around every page: who asks, whether they may, whether a form came from here, and what errors look like.
+
+Pages are plain functions of a `Call`. They run in threads, each with one connection that only reads.
+"""
+
+import hmac
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from urllib.parse import parse_qs, quote, urlsplit
+
+import redis
+from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from console.web.call import Call, json_response, wants_json
+from console.web.flash import TOLD_COOKIE, Flash
+from console.web.parts import Parts
+from console.web.visitor import Visitor, by_bearer, by_session
+from payouts.errors import NotFoundError, PayloadUnavailableError, PayoutsError, RefusedError
+from payouts.logs import get_logger, redact
+from payouts.people import Scope
+from payouts.storage.queries import reading
+from payouts.tokens import TokenError
+
+BODY_BYTES_MOST = 256 * 1024
+FIELDS_MOST = 2_000
+SESSION_COOKIE = "payouts_session"
+
+Handler = Callable[[Call], Response]
+
+
+class ForgedError(RefusedError):
+    """A form that this console did not make, or made for a session that is over."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__("forged", f"{why}: open the page again, and send the form from there")
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """Makes endpoints of pages."""
+
+    parts: Parts
+
+    def __call__(self, handler: Handler, scope: Scope = Scope.READ) -> Callable[[Request], object]:
+        """The endpoint of `handler`, for those who have `scope`."""
+
+        async def endpoint(request: Request) -> Response:
+            fields = await form_fields(request) if request.method == "POST" else {}
+            return await run_in_threadpool(self._answer, request, handler, scope, fields)
+
+        endpoint.__name__ = handler.__name__
+        return endpoint
+
+    def visitor(self, request: Request) -> Visitor | None:
+        """Who asks; None: nobody who is signed in. TokenError for a bearer token that lets nobody in."""
+        with reading(self.parts.engine) as connection:
+            return self._visitor(connection, request)
+
+    def _answer(
+        self, request: Request, handler: Handler, scope: Scope, fields: Mapping[str, Sequence[str]]
+    ) -> Response:
+        try:
+            with reading(self.parts.engine) as connection:
+                visitor = self._visitor(connection, request)
+                if visitor is None:
+                    return _to_sign_in(request)
+                form = {name: values[-1] for name, values in fields.items()}
+                call = Call(
+                    self.parts, request, visitor, connection, form, fields, self._told(request, visitor)
+                )
+                return _guarded(call, handler, scope)
+        except TokenError as error:
+            return _plain(request, 401, error.code, str(error))
+        except redis.RedisError as error:
+            said = f"Redis does not answer, and sessions are kept there: {redact(str(error))}"
+            return _plain(request, 503, "redis_unavailable", said)
+        except SQLAlchemyError as error:
+            get_logger().warning("console.database_failed", path=request.url.path, error=str(error)[:300])
+            said = "the database does not answer as it should; what you asked for was not done"
+            return _plain(request, 503, "database_unavailable", said)
+
+    def _visitor(self, connection: Connection, request: Request) -> Visitor | None:
+        header = request.headers.get("authorization")
+        now_ms = self.parts.clock()
+        if header is not None:
+            return by_bearer(connection, header, now_ms)
+        cookie = request.cookies.get(cookie_name(self.parts))
+        return by_session(connection, self.parts.sessions, cookie, now_ms)
+
+    def _told(self, request: Request, visitor: Visitor) -> Flash | None:
+        if visitor.session is None or request.method != "GET" or TOLD_COOKIE not in request.cookies:
+            return None
+        if "x-live" in request.headers:  # a page that renews itself shows nothing: it stays for the next one
+            return None
+        return self.parts.sessions.told(visitor.session)
+
+
+def cookie_name(parts: Parts) -> str:
+    """The cookie's name. Over TLS one that browsers take from this host alone."""
+    return f"__Host-{SESSION_COOKIE}" if is_secure(parts) else SESSION_COOKIE
+
+
+def is_secure(parts: Parts) -> bool:
+    """Whether people reach the console over TLS."""
+    return parts.settings.console_url.startswith("https://")
+
+
+def check_origin(request: Request) -> None:
+    """ForgedError for a form that another site's page sends."""
+    site = request.headers.get("sec-fetch-site")
+    if site is not None and site not in ("same-origin", "none"):
+        raise ForgedError("this form was sent by a page of another site")
+    origin = request.headers.get("origin")
+    if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
+        raise ForgedError(f"this form was sent from {origin[:100]}, not from here")
+
+
+def error_page(call: Call, status: int, code: str, said: str) -> Response:
+    """An error with the console around it."""
+    data = {"error": code, "message": said}
+    return call.page("error.html", title=_TITLES.get(status, "Not done"), data=data, status=status, said=said)
+
+
+def local_path(text: str | None, otherwise: str = "/") -> str:
+    """`text` if it is an address of this console, else another: nobody is sent elsewhere from here."""
+    if not text or not text.startswith("/") or text.startswith(("//", "/\\")) or "\n" in text or "\r" in text:
+        return otherwise
+    return text
+
+
+def _guarded(call: Call, handler: Handler, scope: Scope) -> Response:
+    changes = call.request.method == "POST"
+    try:
+        if changes and call.visitor.session is not None:
+            check_origin(call.request)
+            _check_token(call)
+        call.actor.require(scope)
+        return handler(call)
+    except NotFoundError as error:
+        return error_page(call, 404, "not_found", str(error))
+    except RefusedError as error:
+        if error.code in ("not_allowed", "forged"):
+            return error_page(call, 403, error.code, str(error))
+        if changes:
+            return _refused(call, error)
+        return error_page(call, 400, error.code, str(error))
+    except PayloadUnavailableError as error:
+        return error_page(call, 503, "payload_unavailable", str(error))
+    except PayoutsError as error:
+        return error_page(call, 400, "refused", str(error))
+
+
+def _refused(call: Call, error: RefusedError) -> Response:
+    if call.visitor.session is None or call.wants_json:
+        return json_response({"error": error.code, "message": str(error)}, 409)
+    back = local_path(call.form.get("back"))
+    return call.told(back, Flash(str(error), refused=True, reason=call.reason[:500]))
+
+
+def _check_token(call: Call) -> None:
+    sent, wanted = call.form.get("csrf", ""), call.visitor.in_session.csrf
+    if not hmac.compare_digest(sent.encode(), wanted.encode()):
+        raise ForgedError("this form is not of your session as it is now")
+
+
+async def form_fields(request: Request) -> Mapping[str, Sequence[str]]:
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > BODY_BYTES_MOST:
+            return {}  # no form of this console: it lacks the token, and is refused for that
+    try:
+        return parse_qs(
+            body.decode(), keep_blank_values=True, strict_parsing=False, max_num_fields=FIELDS_MOST
+        )
+    except ValueError:
+        return {}
+
+
+def _to_sign_in(request: Request) -> Response:
+    if wants_json(request) or "x-live" in request.headers:
+        return json_response({"error": "not_signed_in", "message": "sign in, or send a bearer token"}, 401)
+    query = f"?{request.url.query}" if request.url.query else ""
+    back = request.url.path + query if request.method == "GET" else "/"
+    return RedirectResponse(f"/sign-in?next={quote(back)}" if back != "/" else "/sign-in", 303)
+
+
+def _plain(request: Request, status: int, code: str, said: str) -> Response:
+    """An error for whom nobody knows who they are, or while the stores are away: no page can be made."""
+    if wants_json(request) or "authorization" in request.headers:
+        return json_response({"error": code, "message": said}, status)
+    return Response(f"{said}\n", status, media_type="text/plain; charset=utf-8", headers={"Retry-After": "5"})
+
+
+_TITLES = {400: "Cannot be read", 403: "Not allowed", 404: "Not found", 503: "Not now"}

@@ -1,0 +1,5 @@
+"""The pages, a module each: its routes, and functions of a `Call` that answer them."""
+
+from console.web.pages import events, find, me, overview
+
+PAGES = (overview.ROUTES, events.ROUTES, find.ROUTES, me.ROUTES)

@@ -1,0 +1,56 @@
+"""What every page works with; built once, when the process starts."""
+
+from dataclasses import dataclass
+
+import redis
+from sqlalchemy import Engine
+
+from console.web.renderer import Renderer
+from console.web.session import Sessions
+from console.web.throttle import Throttle
+from payouts.bootstrap import open_console_engine, open_redis
+from payouts.clock import Clock, now_ms
+from payouts.ids import IdMaker
+from payouts.settings import Settings
+from workers.messages import Messages
+
+REDIS_TIMEOUT_S = 2.0
+"""A page waits no longer for Redis."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The composed console."""
+
+    settings: Settings
+    engine: Engine
+    redis: redis.Redis
+    sessions: Sessions
+    throttle: Throttle
+    messages: Messages
+    """Hints to the workers: what was decided here is begun at once."""
+    renderer: Renderer
+    clock: Clock
+    make_id: IdMaker
+
+
+def open_parts(settings: Settings, client: redis.Redis | None = None, clock: Clock = now_ms) -> Parts:
+    """The real things. Raises SettingsError; nothing connects before the first request.
+
+    `client`: a Redis to use in place of the settings' own.
+    """
+    if client is None:
+        client = open_redis(settings, REDIS_TIMEOUT_S)
+    name = settings.queue_namespace
+    idle_s, absolute_s = round(settings.session_idle_minutes * 60), round(settings.session_hours * 3600)
+    return Parts(
+        settings=settings,
+        engine=open_console_engine(settings),
+        redis=client,
+        sessions=Sessions(client, name, clock, idle_s, absolute_s),
+        throttle=Throttle(client, name, settings.sign_in_tries),
+        messages=Messages(client, name),
+        renderer=Renderer(settings, clock),
+        clock=clock,
+        make_id=IdMaker(clock),
+    )

@@ -1,0 +1,51 @@
+"""Failed sign-ins are counted, so that nobody tries tokens one after the other."""
+
+from typing import Any
+
+import redis
+
+from payouts.errors import RefusedError
+
+WITHIN_S = 300
+ALL_TOGETHER = 20
+"""So many times what one address may fail, all addresses together may."""
+
+
+class ThrottledError(RefusedError):
+    """Too many sign-ins failed. `again_in_s`: when to try again."""
+
+    def __init__(self, again_in_s: int) -> None:
+        super().__init__(
+            "too_many_tries", f"too many sign-ins failed: try again in {max(1, again_in_s // 60)} minutes"
+        )
+        self.again_in_s = again_in_s
+
+
+class Throttle:
+    """Counts in Redis, for all processes of the console together. Raises redis.RedisError."""
+
+    def __init__(self, client: redis.Redis, namespace: str, tries: int) -> None:
+        self._client, self._prefix, self._tries = client, f"{namespace}:sign-in", tries
+
+    def check(self, address: str) -> None:
+        """ThrottledError where this address, or all together, failed too often of late."""
+        limits = self._limits(address)
+        found: Any = self._client.mget(list(limits))
+        over = [key for (key, most), n in zip(limits.items(), found, strict=True) if n and int(n) >= most]
+        if over:
+            left: Any = self._client.ttl(over[0])
+            raise ThrottledError(max(1, int(left)))
+
+    def failed(self, address: str) -> None:
+        """A sign-in from `address` failed."""
+        with self._client.pipeline(transaction=True) as pipe:
+            for key in self._limits(address):
+                pipe.incr(key)
+                pipe.expire(key, WITHIN_S, nx=True)
+            pipe.execute()
+
+    def _limits(self, address: str) -> dict[str, int]:
+        return {
+            f"{self._prefix}:{address}": self._tries,
+            f"{self._prefix}:all": self._tries * ALL_TOGETHER,
+        }
