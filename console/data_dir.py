@@ -60,6 +60,15 @@ class DataDir:
         """Remember the tokens of the folder's own people."""
         self._write(self._file, {**self.read(), "people": tokens})
 
+    @property
+    def console_token_shown(self) -> bool:
+        """Whether a token for the console was shown: by the folder's first start."""
+        return bool(self.read().get("console_token_shown"))
+
+    def note_console_token(self) -> None:
+        """Remember that a token for the console was shown. The token itself is not kept."""
+        self._write(self._file, {**self.read(), "console_token_shown": True})
+
     def keep_stripe(self, kept: dict[str, Any]) -> None:
         """Remember the folder's own Stripe: its port, its key, and its endpoints with their secrets."""
         self._write(self._file, {**self.read(), "stripe": kept})
@@ -94,12 +103,12 @@ class DataDir:
             time.sleep(0.1)
         return held
 
-    def set_address(self, url: str | None, api: str = "") -> None:
-        """Remember where the receiver and the API listen while they run; None when they stop."""
+    def set_address(self, url: str | None, api: str = "", console: str = "") -> None:
+        """Remember where receiver, API and console listen while they run; None when they stop."""
         if url is None:
             self._run_file.unlink(missing_ok=True)
         else:
-            self._write(self._run_file, {"url": url, "api": api})
+            self._write(self._run_file, {"url": url, "api": api, "console": console})
 
     def address(self) -> str:
         """Where the receiver of a running `payouts up` listens. Raises PayoutsError where none runs."""

@@ -22,7 +22,7 @@ _MARKS = {
     "event.dead": ("✗", "red"),
 }
 _QUIET = {"batch.applied", "receiver.starting", "worker.started", "worker.stopped"}
-_QUIET |= {"ledger.checked", "api.starting", "schedule.done", "reconcile.round_over"}
+_QUIET |= {"ledger.checked", "api.starting", "console.starting", "schedule.done", "reconcile.round_over"}
 _QUIET |= {"scheduler.started", "scheduler.stopped", "notice.delivered"}
 
 

@@ -39,6 +39,21 @@ def admit_operators(folder: DataDir, engine: "Engine") -> None:
     folder.keep_people({name: kept[name] for name in NAMES if name in kept})
 
 
+def console_token(folder: DataDir, engine: "Engine") -> str | None:
+    """A token to sign in to the console with, for the first of NAMES; None where one was shown before."""
+    from payouts.access import Step, give_person_token
+    from payouts.storage.people_rows import find_person
+
+    if folder.console_token_shown:
+        return None
+    with engine.begin() as connection:
+        person = find_person(connection, NAMES[0])
+        if person is None or not person.active:
+            return None
+        step = Step(connection, IdMaker(), now_ms(), BOOTSTRAP)
+        return give_person_token(step, person, "browser", None, MAX_DAYS).secret
+
+
 def _still_works(engine: "Engine", token: str | None) -> bool:
     from payouts.storage.people_rows import look_up
 

@@ -94,6 +94,12 @@ def api(data: DataOption = None) -> None:
     _become(["api"], environment_of(data))
 
 
+@app.command("console")
+def web_console(data: DataOption = None) -> None:
+    """Run the operators' console, in a browser."""
+    _become(["console.web"], environment_of(data))
+
+
 @app.command()
 def worker(data: DataOption = None) -> None:
     """Run a worker."""

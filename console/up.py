@@ -7,6 +7,7 @@ import signal
 import socket
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -15,7 +16,7 @@ import typer
 from console.data_dir import DEFAULT, DataDir, free_port, is_free
 from console.demo import demo_command
 from console.feed import Feed
-from console.local_people import admit_operators
+from console.local_people import admit_operators, console_token
 from console.local_redis import redis_child, wait_for_redis
 from console.local_stripe import prepare_endpoints, stripe_child
 from console.output import out
@@ -24,7 +25,7 @@ from payouts.errors import PayoutsError
 from payouts.stopping import StopSignal
 
 WEBHOOK_PATH = "/api/webhooks/stripe"
-API_PORT = 8081
+API_PORT, CONSOLE_PORT = 8081, 8082
 SERVING_WITHIN_S = 20.0
 
 
@@ -50,10 +51,13 @@ def up(
         supervisor = Supervisor(feed.line, [children.fileno()])
         try:
             url = f"http://127.0.0.1:{port}{WEBHOOK_PATH}"
-            api_port = API_PORT if is_free(API_PORT) else free_port()
-            _start(supervisor, folder, port, api_port, url)
-            folder.set_address(url, f"http://127.0.0.1:{api_port}")
-            _welcome(folder, url, api_port)
+            ports = Ports(
+                port, *(usual if is_free(usual) else free_port() for usual in (API_PORT, CONSOLE_PORT))
+            )
+            token = _start(supervisor, folder, ports, url)
+            console = f"http://127.0.0.1:{ports.console}"
+            folder.set_address(url, f"http://127.0.0.1:{ports.api}", console)
+            _welcome(folder, url, ports, token)
             if demo:
                 supervisor.start_once(Child("demo", demo_command(folder), dict(os.environ)))
             while not stop.wait(0.5):
@@ -66,7 +70,17 @@ def up(
     out().print("stopped")
 
 
-def _start(supervisor: Supervisor, folder: DataDir, port: int, api_port: int, url: str) -> None:
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Where the servers of one folder listen."""
+
+    receiver: int
+    api: int
+    console: int
+
+
+def _start(supervisor: Supervisor, folder: DataDir, ports: Ports, url: str) -> str | None:
+    """Start all of it. The token for the console, where this is the folder's first start."""
     from payouts.bootstrap import open_engine
     from payouts.settings import load_settings
     from payouts.storage import migrate
@@ -82,14 +96,17 @@ def _start(supervisor: Supervisor, folder: DataDir, port: int, api_port: int, ur
     engine = open_engine(load_settings(**{name.lower(): value for name, value in environment.items()}))
     migrate.upgrade(engine)
     admit_operators(folder, engine)
+    token = console_token(folder, engine)
     engine.dispose()
     environment = {
         **redis.environment,
         **environment,
         "RECEIVER_HOST": "127.0.0.1",
-        "RECEIVER_PORT": str(port),
+        "RECEIVER_PORT": str(ports.receiver),
         "API_HOST": "127.0.0.1",
-        "API_PORT": str(api_port),
+        "API_PORT": str(ports.api),
+        "CONSOLE_HOST": "127.0.0.1",
+        "CONSOLE_PORT": str(ports.console),
         # For trying: what must cool off for a day in production can be paid to at once here.
         "BANK_COOLING_OFF_HOURS": os.environ.get("BANK_COOLING_OFF_HOURS", "0"),
         "NOTICE_FOLDER": str(folder.path.resolve() / "notices"),
@@ -102,13 +119,16 @@ def _start(supervisor: Supervisor, folder: DataDir, port: int, api_port: int, ur
         ("scheduler", ["workers", "scheduler"]),
         ("worker", ["workers", "worker"]),
         ("api", ["api"]),
+        ("console", ["console.web"]),
         ("receiver", ["webhooks"]),
     ):
         supervisor.start(Child(name, [sys.executable, "-m", *module], environment))
-    _wait_until_serving(supervisor, port)
+    for name, port in (("receiver", ports.receiver), ("console", ports.console)):
+        _wait_until_serving(supervisor, name, port)
+    return token
 
 
-def _wait_until_serving(supervisor: Supervisor, port: int) -> None:
+def _wait_until_serving(supervisor: Supervisor, name: str, port: int) -> None:
     deadline = time.monotonic() + SERVING_WITHIN_S
     while True:
         with contextlib.suppress(OSError):
@@ -116,18 +136,25 @@ def _wait_until_serving(supervisor: Supervisor, port: int) -> None:
             return
         supervisor.watch()
         if time.monotonic() > deadline:
-            raise PayoutsError(f"the receiver did not listen on port {port} within {SERVING_WITHIN_S:.0f} s")
+            raise PayoutsError(f"the {name} did not listen on port {port} within {SERVING_WITHIN_S:.0f} s")
         time.sleep(0.05)
 
 
-def _welcome(folder: DataDir, url: str, api_port: int) -> None:
+def _welcome(folder: DataDir, url: str, ports: Ports, token: str | None) -> None:
     command = "payouts" if shutil.which("payouts") else os.path.relpath(sys.argv[0])
     where = "" if folder.path == DEFAULT else f" --data {folder.path}"
     screen = out()
-    screen.print(f"\nlistening at [bold]{url}[/bold]  (kept in {folder.path}/)", soft_wrap=True)
+    screen.print(f"\nthe console: [bold]http://127.0.0.1:{ports.console}[/bold]", soft_wrap=True)
+    if token is not None:
+        screen.print(f"  sign in with this token, shown this once: [bold]{token}[/bold]", soft_wrap=True)
+        folder.note_console_token()
+    else:
+        again = f"{command} token create browser --person operator-1{where}"
+        screen.print(f"  sign in with the token of the first start; another: {again}", soft_wrap=True)
+    screen.print(f"listening at [bold]{url}[/bold]  (kept in {folder.path}/)", soft_wrap=True)
     if not os.environ.get("STRIPE_API_KEY"):
         base = f"http://127.0.0.1:{folder.read()['stripe']['port']}"
-        screen.print(f"the portal's API at http://127.0.0.1:{api_port}/api/v1", soft_wrap=True)
+        screen.print(f"the portal's API at http://127.0.0.1:{ports.api}/api/v1", soft_wrap=True)
         screen.print(f"a sandbox stands for Stripe at {base}", soft_wrap=True)
     for line in (
         "in a second terminal:",
