@@ -19,6 +19,7 @@ INSTALL = {
     "MariaDB": "apt-get install mariadb-server",
     "MySQL": "install mysql-server from your distribution or from MySQL",
     "Redis": "apt-get install redis-server",
+    "Chromium": "apt-get install chromium",
 }
 NOT_INSTALLED = " is not installed"
 OPTIONAL = {"MySQL"}
@@ -54,7 +55,8 @@ def pytest_sessionfinish(session: pytest.Session) -> Iterator[None]:
         reporter.write_line(f"{count} left out: {reason}{how}", yellow=True)
 
 
-def _need(request: pytest.FixtureRequest, name: str, program: str | None) -> None:
+def need(request: pytest.FixtureRequest, name: str, program: str | None) -> None:
+    """Skip what needs `program` where it is not installed; fail under CI."""
     if program:
         return
     if os.environ.get("CI") and name not in OPTIONAL:
@@ -79,13 +81,13 @@ def _running(server: Server) -> Iterator[Server]:
 
 @pytest.fixture(scope="session")
 def _mariadb(request: pytest.FixtureRequest, server_folder: Path) -> Iterator[Server]:
-    _need(request, "MariaDB", SqlServer.program())
+    need(request, "MariaDB", SqlServer.program())
     yield from _running(SqlServer(server_folder / "mariadb", durable=False))
 
 
 @pytest.fixture(scope="session")
 def _mysql(request: pytest.FixtureRequest, server_folder: Path) -> Iterator[Server]:
-    _need(request, "MySQL", MySqlServer.program())
+    need(request, "MySQL", MySqlServer.program())
     yield from _running(MySqlServer(server_folder / "mysql", durable=False))
 
 
@@ -97,14 +99,14 @@ def databases_of() -> Callable[[SqlServer], Databases]:
 
 @pytest.fixture(scope="session")
 def _redis(request: pytest.FixtureRequest, server_folder: Path) -> Iterator[Server]:
-    _need(request, "Redis", RedisServer.program())
+    need(request, "Redis", RedisServer.program())
     yield from _running(RedisServer(server_folder / "redis"))
 
 
 @pytest.fixture
 def redis_server(request: pytest.FixtureRequest) -> RedisServer:
     """A Redis that keeps what it takes, empty. Shared: a test that breaks it uses `own_redis`."""
-    _need(request, "Redis", RedisServer.program())
+    need(request, "Redis", RedisServer.program())
     server: RedisServer = request.getfixturevalue("_redis")
     server.client.flushall()
     return server
@@ -113,7 +115,7 @@ def redis_server(request: pytest.FixtureRequest) -> RedisServer:
 @pytest.fixture
 def own_redis(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RedisServer]:
     """A Redis of the test's own, to break."""
-    _need(request, "Redis", RedisServer.program())
+    need(request, "Redis", RedisServer.program())
     server = RedisServer(tmp_path / "redis")
     server.folder.mkdir()
     server.start()
@@ -124,7 +126,7 @@ def own_redis(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RedisS
 @pytest.fixture
 def mariadb(request: pytest.FixtureRequest) -> SqlServer:
     """The shared MariaDB. It is not durable: a test that breaks it uses `own_mariadb`."""
-    _need(request, "MariaDB", SqlServer.program())
+    need(request, "MariaDB", SqlServer.program())
     server: SqlServer = request.getfixturevalue("_mariadb")
     return server
 
@@ -132,7 +134,7 @@ def mariadb(request: pytest.FixtureRequest) -> SqlServer:
 @pytest.fixture
 def own_mariadb(request: pytest.FixtureRequest, server_folder: Path) -> Iterator[SqlServer]:
     """A MariaDB of the test's own, to break."""
-    _need(request, "MariaDB", SqlServer.program())
+    need(request, "MariaDB", SqlServer.program())
     folder = Path(tempfile.mkdtemp(prefix="own-", dir=server_folder))
     server = SqlServer(folder)
     server.start()
@@ -154,7 +156,7 @@ def mysql_url(
     request: pytest.FixtureRequest, databases_of: Callable[[SqlServer], Databases]
 ) -> Iterator[str]:
     """The same on the shared MySQL."""
-    _need(request, "MySQL", MySqlServer.program())
+    need(request, "MySQL", MySqlServer.program())
     databases = databases_of(request.getfixturevalue("_mysql"))
     url = databases.take()
     yield url
@@ -176,7 +178,7 @@ def bare_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'payouts.db'}"
     if request.param == "mysql":
-        _need(request, "MySQL", MySqlServer.program())
+        need(request, "MySQL", MySqlServer.program())
     server: SqlServer = request.getfixturevalue("mariadb" if request.param == "mariadb" else "_mysql")
     return server.new_database()
 

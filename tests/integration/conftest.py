@@ -8,7 +8,7 @@ from sqlalchemy import Engine
 
 from payouts.storage import migrate
 from payouts.storage.engine import build_engine
-from tests.conftest import _need
+from tests.conftest import need
 from tests.support.catching_up import empty
 from tests.support.servers import SqlServer
 
@@ -17,7 +17,7 @@ from tests.support.servers import SqlServer
 def _migrated_engine(request: pytest.FixtureRequest, server_folder: Path) -> Iterator[Engine]:
     url = f"sqlite:///{server_folder / 'shared.db'}"
     if request.param == "mariadb":
-        _need(request, "MariaDB", SqlServer.program())
+        need(request, "MariaDB", SqlServer.program())
         url = request.getfixturevalue("_mariadb").new_database()
     made = build_engine(url, timeout_s=10, pool_size=10)
     migrate.upgrade(made)
