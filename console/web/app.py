@@ -1,5 +1,6 @@
 """The console's composition: parts, pages, what is live. Nothing connects before the first request."""
 
+import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -11,13 +12,14 @@ from starlette.responses import Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from console.web import door, live
+from console.web import data, door, live
 from console.web.call import json_response, wants_json
 from console.web.frame import Frame, is_secure
 from console.web.headers import Headers
 from console.web.pages import PAGES
 from console.web.parts import Parts, open_parts
 from console.web.renderer import STATIC
+from payouts.logs import get_logger
 from payouts.settings import Settings
 
 KEPT = "public, max-age=31536000, immutable"
@@ -50,9 +52,10 @@ def make_app(parts: Parts) -> Starlette:
             ),
         ],
         middleware=[Middleware(Headers, secure=is_secure(parts))],
-        exception_handlers={HTTPException: _http_error},
+        exception_handlers={HTTPException: _http_error, Exception: _crashed},
         lifespan=lifespan,
     )
+    data.mount(app, frame)
     app.router.redirect_slashes = False
     return app
 
@@ -74,3 +77,13 @@ async def _http_error(request: Request, error: Exception) -> Response:
     if wants_json(request):
         return json_response({"error": "http", "message": said}, status)
     return Response(f"{said}\n", status, media_type="text/plain; charset=utf-8")
+
+
+async def _crashed(request: Request, error: Exception) -> Response:
+    # The server logs the error itself, with its traceback; here is what leads to it.
+    crash = f"crash-{secrets.token_hex(4)}"
+    get_logger().error("console.page_failed", crash=crash, path=request.url.path, error=type(error).__name__)
+    said = f"something went wrong here: look whether what you wanted was done; the log names it {crash}"
+    if wants_json(request):
+        return json_response({"error": "crashed", "message": said}, 500)
+    return Response(f"{said}\n", 500, media_type="text/plain; charset=utf-8")

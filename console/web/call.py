@@ -24,34 +24,19 @@ Work = Callable[[Connection, Actor, IdMaker, int], T]
 """What is done: in a transaction, by somebody, with new row ids, at a time in ms."""
 
 
-@dataclass(slots=True)
-class Call:
-    """A request that was let in."""
+@dataclass(slots=True, kw_only=True)
+class View:
+    """What every page shows around itself: who looks, at what address."""
 
     parts: Parts
     request: Request
     visitor: Visitor
-    connection: Connection
-    """Reads only. What changes something goes through `do`."""
-    form: Mapping[str, str] = field(default_factory=dict)
-    """The fields of the form that was sent; of a field sent twice, the last."""
-    lists: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    """The same, with all values of each field."""
     flash: Flash | None = None
     """What the last action said to this session, shown once."""
 
     @property
     def actor(self) -> Actor:
         return self.visitor.actor
-
-    @property
-    def now_ms(self) -> int:
-        return self.parts.clock()
-
-    @property
-    def reason(self) -> str:
-        """The reason that was typed; the functions that need one refuse an empty one."""
-        return self.form.get("reason", "")
 
     def path(self, name: str) -> str:
         """The part `name` of the address."""
@@ -74,17 +59,46 @@ class Call:
         """Whether the visitor has `scope`: a page shows no verb that would be refused for that."""
         return self.visitor.may(scope)
 
+    @property
+    def wants_json(self) -> bool:
+        """Whether a program asks: the page's data come as JSON then."""
+        return wants_json(self.request)
+
+    def here(self, **changes: str | None) -> str:
+        """This page's address with other parameters; None takes one away."""
+        params = {key: value for key, value in self.request.query_params.items() if value}
+        params |= {key: value for key, value in changes.items() if value is not None}
+        kept = {key: value for key, value in params.items() if changes.get(key, value) is not None}
+        path = self.request.url.path
+        return f"{path}?{urlencode(kept)}" if kept else path
+
+
+@dataclass(slots=True, kw_only=True)
+class Call(View):
+    """A request that was let in."""
+
+    connection: Connection
+    """Reads only. What changes something goes through `do`."""
+    form: Mapping[str, str] = field(default_factory=dict)
+    """The fields of the form that was sent; of a field sent twice, the last."""
+    lists: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """The same, with all values of each field."""
+
+    @property
+    def now_ms(self) -> int:
+        return self.parts.clock()
+
+    @property
+    def reason(self) -> str:
+        """The reason that was typed; the functions that need one refuse an empty one."""
+        return self.form.get("reason", "")
+
     def do(self, work: Work[T]) -> T:
         """What `work` returns, once it is committed; as the visitor, again where the database asks for it."""
         return in_transaction(
             self.parts.engine,
             lambda connection: work(connection, self.actor, self.parts.make_id, self.parts.clock()),
         )
-
-    @property
-    def wants_json(self) -> bool:
-        """Whether a program asks: the page's data come as JSON then."""
-        return wants_json(self.request)
 
     def page(
         self, template: str, *, title: str, data: Any = None, status: int = 200, **context: Any
@@ -110,14 +124,6 @@ class Call:
         answer = RedirectResponse(to, 303)
         answer.set_cookie(TOLD_COOKIE, "1", max_age=60, httponly=True, samesite="lax")
         return answer
-
-    def here(self, **changes: str | None) -> str:
-        """This page's address with other parameters; None takes one away."""
-        params = {key: value for key, value in self.request.query_params.items() if value}
-        params |= {key: value for key, value in changes.items() if value is not None}
-        kept = {key: value for key, value in params.items() if changes.get(key, value) is not None}
-        path = self.request.url.path
-        return f"{path}?{urlencode(kept)}" if kept else path
 
 
 def wants_json(request: Request) -> bool:

@@ -93,7 +93,7 @@ class Door:
             actor = authenticate(self._parts.engine, token.strip(), self._parts.clock())
         except TokenError as error:
             self._parts.throttle.failed(address)
-            get_logger().warning("console.sign_in_refused", code=error.code, address=address)
+            get_logger().warning("console.sign_in_refused", code=error.code, client=address)
             raise
         if actor.person_id is None:
             self._parts.throttle.failed(address)

@@ -67,10 +67,16 @@ class Frame:
             with reading(self.parts.engine) as connection:
                 visitor = self._visitor(connection, request)
                 if visitor is None:
-                    return _to_sign_in(request)
+                    return to_sign_in(request)
                 form = {name: values[-1] for name, values in fields.items()}
                 call = Call(
-                    self.parts, request, visitor, connection, form, fields, self._told(request, visitor)
+                    parts=self.parts,
+                    request=request,
+                    visitor=visitor,
+                    flash=self._told(request, visitor),
+                    connection=connection,
+                    form=form,
+                    lists=fields,
                 )
                 return _guarded(call, handler, scope)
         except TokenError as error:
@@ -181,7 +187,8 @@ async def form_fields(request: Request) -> Mapping[str, Sequence[str]]:
         return {}
 
 
-def _to_sign_in(request: Request) -> Response:
+def to_sign_in(request: Request) -> Response:
+    """Where nobody is signed in: people are led to the door, programs and scripts are told."""
     if wants_json(request) or "x-live" in request.headers:
         return json_response({"error": "not_signed_in", "message": "sign in, or send a bearer token"}, 401)
     query = f"?{request.url.query}" if request.url.query else ""

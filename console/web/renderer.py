@@ -48,7 +48,12 @@ class Renderer:
             lstrip_blocks=True,
             auto_reload=False,
         )
-        made.filters |= {
+        self.equip(made)
+        return made
+
+    def equip(self, environment: Environment) -> None:
+        """Give an environment of templates the words that all pages share."""
+        environment.filters |= {
             "money": format_money,
             "when": when,
             "age": lambda at_ms: age(at_ms, self._clock()),
@@ -60,7 +65,7 @@ class Renderer:
             "quoted": lambda text: quote(str(text), safe=""),
             "query": query,
         }
-        made.globals |= {
+        environment.globals |= {
             "sections": SECTIONS,
             "version": VERSION,
             "environment": self._settings.environment,
@@ -68,7 +73,6 @@ class Renderer:
             "asset": self._asset,
             "dashboard": self._dashboard,
         }
-        return made
 
     def _asset(self, name: str) -> str:
         return f"/static/{name}?v={_digest(STATIC / name)}"

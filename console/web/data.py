@@ -1,0 +1,147 @@
+"""A read-only browser over the tables, by sqladmin, with the console's own templates around it.
+
+Rows are paged by key, newest first; nothing is counted. Columns with secrets are not mapped, so that no query
+can ask for them. Of sqladmin's routes only those that look are there.
+"""
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import ChoiceLoader, PackageLoader
+from sqladmin import Admin, ModelView
+from sqladmin.pagination import Pagination
+from sqlalchemy import Select, Table
+from sqlalchemy.orm import registry, sessionmaker
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from console.web.call import View, json_response
+from console.web.frame import Frame, to_sign_in
+from payouts import people
+from payouts.errors import RefusedError
+from payouts.storage.schema import metadata
+
+BASE = "/data"
+ROWS = 50
+SECRET = {
+    "inbox": {"payload"},
+    "tokens": {"digest"},
+    "idempotency_keys": {"body"},
+}
+"""Columns that are not shown: secrets, and what Stripe says of people, which the pages show by role."""
+LOOKING = {"index", "list", "details"}
+TEMPLATES = Path(__file__).parent / "templates" / "data"
+
+
+def mount(app: Starlette, frame: Frame) -> None:
+    """Put the browser at BASE."""
+    engine = frame.parts.engine.execution_options(read_only=True)
+    admin = Admin(
+        Starlette(),
+        session_maker=sessionmaker(bind=engine),
+        base_url=BASE,
+        title="Data",
+        templates_dir=str(TEMPLATES),
+    )
+    frame.parts.renderer.equip(admin.templates.env)
+    own = admin.templates.env.loader
+    admin.templates.env.loader = ChoiceLoader([own, PackageLoader("console.web")] if own else [])
+    for table in metadata.sorted_tables:
+        admin.add_view(_view(table))
+    admin.admin.router.routes = [
+        route for route in admin.admin.router.routes if getattr(route, "name", "") in LOOKING
+    ]
+    app.mount(BASE, _Door(admin.admin, frame), name="admin")
+
+
+class _Door:
+    """Lets in whoever may read, and hands the templates what they show around themselves."""
+
+    def __init__(self, app: ASGIApp, frame: Frame) -> None:
+        self._app, self._frame = app, frame
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        try:
+            visitor = await run_in_threadpool(self._frame.visitor, request)
+            if visitor is not None:
+                visitor.actor.require(people.Scope.READ)
+        except RefusedError as error:
+            answer = json_response({"error": error.code, "message": str(error)}, 403)
+            await answer(scope, receive, send)
+            return
+        if visitor is None:
+            await to_sign_in(request)(scope, receive, send)
+            return
+        if scope["path"] == BASE:
+            await RedirectResponse(f"{BASE}/", 308)(scope, receive, send)
+            return
+        request.state.call = View(parts=self._frame.parts, request=request, visitor=visitor)
+        await self._app(scope, receive, send)
+
+
+class _Page(Pagination):
+    """A page by key: whether there is an older one, and where."""
+
+    older: str | None = None
+
+    def add_pagination_urls(self, base_url: Any) -> None:
+        """None: rows are not numbered."""
+
+
+class _TableView(ModelView):
+    can_create = can_edit = can_delete = can_export = can_import = False
+    page_size = ROWS
+
+    async def list(self, request: Request) -> Pagination:
+        """Rows before the one that the address names, newest first."""
+        key = self.pk_columns[0]
+        query: Select[Any] = self.list_query(request).order_by(key.desc()).limit(ROWS + 1)
+        before = request.query_params.get("before")
+        if before is not None:
+            query = query.where(key < _as_key(key, before))
+        rows = await self._run_query(query)
+        page = _Page(rows=rows[:ROWS], page=1, page_size=ROWS, count=len(rows[:ROWS]))
+        if len(rows) > ROWS:
+            last = getattr(rows[ROWS - 1], key.name)
+            page.older = str(request.url.include_query_params(before=last))
+        return page
+
+
+def _as_key(column: Any, text: str) -> Any:
+    if column.type.python_type is int:
+        if not (text.isascii() and text.isdigit() and len(text) < 20):
+            raise HTTPException(400, f"before takes a row id, not {text[:40]!r}")
+        return int(text)
+    return text[:255]
+
+
+@cache
+def _mapped(table: Table) -> type:
+    # As classes once in a process: they are the same for every console in it.
+    made = type(f"{table.name.title().replace('_', '')}Row", (), {})
+    _REGISTRY.map_imperatively(made, table, exclude_properties=sorted(SECRET.get(table.name, ())))
+    return made
+
+
+def _view(table: Table) -> type[ModelView]:
+    model = _mapped(table)
+    shown = [column.name for column in table.columns if column.name not in SECRET.get(table.name, ())]
+    attributes = {
+        "column_list": shown,
+        "column_details_list": shown,
+        "comment": table.comment or "",
+        "list_template": "list.html",
+        "details_template": "details.html",
+    }
+    made: type[ModelView] = type(f"{model.__name__}View", (_TableView,), attributes, model=model)
+    made.name = made.name_plural = made.identity = table.name  # sqladmin takes them from the class
+    return made
+
+
+_REGISTRY = registry()
