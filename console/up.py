@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import shutil
 import signal
 import socket
 import sys
@@ -20,6 +19,7 @@ from console.local_redis import redis_child, wait_for_redis
 from console.local_stripe import prepare_endpoints, stripe_child
 from console.output import out
 from console.supervisor import Child, Supervisor
+from console.typed import typed
 from payouts.errors import PayoutsError
 from payouts.stopping import StopSignal
 
@@ -51,8 +51,9 @@ def up(
         try:
             url = f"http://127.0.0.1:{port}{WEBHOOK_PATH}"
             api_port = API_PORT if is_free(API_PORT) else free_port()
-            _start(supervisor, folder, port, api_port, url)
-            folder.set_address(url, f"http://127.0.0.1:{api_port}")
+            practises = demo and not os.environ.get("STRIPE_API_KEY")
+            _start(supervisor, folder, port, api_port, url, practises=practises)
+            folder.set_address(url, f"http://127.0.0.1:{api_port}", practises=practises)
             _welcome(folder, url, api_port)
             if demo:
                 supervisor.start_once(Child("demo", demo_command(folder), dict(os.environ)))
@@ -66,7 +67,9 @@ def up(
     out().print("stopped")
 
 
-def _start(supervisor: Supervisor, folder: DataDir, port: int, api_port: int, url: str) -> None:
+def _start(
+    supervisor: Supervisor, folder: DataDir, port: int, api_port: int, url: str, *, practises: bool
+) -> None:
     from payouts.bootstrap import open_engine
     from payouts.settings import load_settings
     from payouts.storage import migrate
@@ -96,6 +99,7 @@ def _start(supervisor: Supervisor, folder: DataDir, port: int, api_port: int, ur
         "LOG_FORMAT": "json",
         "LOG_LEVEL": "info",
         "LOG_EVENTS": "true",
+        **({"PRACTICE_FAILURE": "true"} if practises else {}),
         "PYTHONUNBUFFERED": "1",
     }
     for name, module in (
@@ -121,8 +125,6 @@ def _wait_until_serving(supervisor: Supervisor, port: int) -> None:
 
 
 def _welcome(folder: DataDir, url: str, api_port: int) -> None:
-    command = "payouts" if shutil.which("payouts") else os.path.relpath(sys.argv[0])
-    where = "" if folder.path == DEFAULT else f" --data {folder.path}"
     screen = out()
     screen.print(f"\nlistening at [bold]{url}[/bold]  (kept in {folder.path}/)", soft_wrap=True)
     if not os.environ.get("STRIPE_API_KEY"):
@@ -131,9 +133,9 @@ def _welcome(folder: DataDir, url: str, api_port: int) -> None:
         screen.print(f"a sandbox stands for Stripe at {base}", soft_wrap=True)
     for line in (
         "in a second terminal:",
-        f"  {command} demo{where}   (registers a partner and pays it, step by step)",
-        f"  {command} deliver FILE{where}   (signs the events in FILE and sends them)",
-        f"  {command} payout list{where}    (shows what came of them)",
+        f"  {typed(['demo'], folder)}   (registers a partner and pays it, step by step)",
+        f"  {typed(['deliver', 'FILE'], folder)}   (signs the events in FILE and sends them)",
+        f"  {typed(['payout', 'list'], folder)}    (shows what came of them)",
     ):
         screen.print(line, style="dim", soft_wrap=True)
     screen.print("Ctrl-C stops everything; the next start goes on where it was.\n", style="dim")
