@@ -23,7 +23,6 @@ from console.output import out
 from console.typed import typed
 from payouts.errors import PayoutsError
 from payouts.money import parse_money
-from payouts.practice import DESCRIPTOR, TYPE
 from payouts.states import EventStatus, PayoutStatus
 
 AMOUNT = "120.50"
@@ -93,6 +92,8 @@ class Story:
 
     def leave_one_dead(self, partner: str) -> None:
         """Have an event of another payout die on purpose, and say what to do about it."""
+        from payouts.practice import DESCRIPTOR, TYPE
+
         self._say(
             "the same once more, but the event that says `paid` dies in the worker: on purpose, for you"
         )
