@@ -103,21 +103,40 @@ class DataDir:
             time.sleep(0.1)
         return held
 
-    def set_address(self, url: str | None, api: str = "", console: str = "") -> None:
-        """Remember where receiver, API and console listen while they run; None when they stop."""
+    def set_address(
+        self, url: str | None, api: str = "", console: str = "", *, practises: bool = False
+    ) -> None:
+        """Remember where receiver, API and console listen while they run; None when they stop.
+
+        `practises`: the worker runs with PRACTICE_FAILURE.
+        """
         if url is None:
             self._run_file.unlink(missing_ok=True)
         else:
-            self._write(self._run_file, {"url": url, "api": api, "console": console})
+            run = {"url": url, "api": api, "console": console, "practises": practises}
+            self._write(self._run_file, run)
 
     def address(self) -> str:
         """Where the receiver of a running `payouts up` listens. Raises PayoutsError where none runs."""
+        return str(self._running()["url"])
+
+    def practises(self) -> bool:
+        """Whether the worker runs with PRACTICE_FAILURE. PayoutsError where no `payouts up` runs."""
+        return bool(self._running().get("practises"))
+
+    def _running(self) -> dict[str, Any]:
         try:
-            return str(json.loads(self._run_file.read_text())["url"])
+            running: dict[str, Any] = json.loads(self._run_file.read_text())
         except FileNotFoundError:
             raise PayoutsError(
                 f"nothing runs on {self.path}: start `payouts up`, or say where with --to"
             ) from None
+        return running
+
+    def console(self) -> str:
+        """Where the console of a running `payouts up` listens. Raises PayoutsError where none runs."""
+        self.address()
+        return str(json.loads(self._run_file.read_text()).get("console", ""))
 
     @property
     def _file(self) -> Path:

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import shutil
 import signal
 import socket
 import sys
@@ -21,6 +20,7 @@ from console.local_redis import redis_child, wait_for_redis
 from console.local_stripe import prepare_endpoints, stripe_child
 from console.output import out
 from console.supervisor import Child, Supervisor
+from console.typed import typed
 from payouts.errors import PayoutsError
 from payouts.stopping import StopSignal
 
@@ -54,9 +54,10 @@ def up(
             ports = Ports(
                 port, *(usual if is_free(usual) else free_port() for usual in (API_PORT, CONSOLE_PORT))
             )
-            token = _start(supervisor, folder, ports, url)
+            practises = demo and not os.environ.get("STRIPE_API_KEY")
+            token = _start(supervisor, folder, ports, url, practises=practises)
             console = f"http://127.0.0.1:{ports.console}"
-            folder.set_address(url, f"http://127.0.0.1:{ports.api}", console)
+            folder.set_address(url, f"http://127.0.0.1:{ports.api}", console, practises=practises)
             _welcome(folder, url, ports, token)
             if demo:
                 supervisor.start_once(Child("demo", demo_command(folder), dict(os.environ)))
@@ -79,7 +80,7 @@ class Ports:
     console: int
 
 
-def _start(supervisor: Supervisor, folder: DataDir, ports: Ports, url: str) -> str | None:
+def _start(supervisor: Supervisor, folder: DataDir, ports: Ports, url: str, *, practises: bool) -> str | None:
     """Start all of it. The token for the console, where this is the folder's first start."""
     from payouts.bootstrap import open_engine
     from payouts.settings import load_settings
@@ -113,6 +114,7 @@ def _start(supervisor: Supervisor, folder: DataDir, ports: Ports, url: str) -> s
         "LOG_FORMAT": "json",
         "LOG_LEVEL": "info",
         "LOG_EVENTS": "true",
+        **({"PRACTICE_FAILURE": "true"} if practises else {}),
         "PYTHONUNBUFFERED": "1",
     }
     for name, module in (
@@ -141,15 +143,13 @@ def _wait_until_serving(supervisor: Supervisor, name: str, port: int) -> None:
 
 
 def _welcome(folder: DataDir, url: str, ports: Ports, token: str | None) -> None:
-    command = "payouts" if shutil.which("payouts") else os.path.relpath(sys.argv[0])
-    where = "" if folder.path == DEFAULT else f" --data {folder.path}"
     screen = out()
     screen.print(f"\nthe console: [bold]http://127.0.0.1:{ports.console}[/bold]", soft_wrap=True)
     if token is not None:
         screen.print(f"  sign in with this token, shown this once: [bold]{token}[/bold]", soft_wrap=True)
         folder.note_console_token()
     else:
-        again = f"{command} token create browser --person operator-1{where}"
+        again = typed(["token", "create", "browser", "--person", "operator-1"], folder)
         screen.print(f"  sign in with the token of the first start; another: {again}", soft_wrap=True)
     screen.print(f"listening at [bold]{url}[/bold]  (kept in {folder.path}/)", soft_wrap=True)
     if not os.environ.get("STRIPE_API_KEY"):
@@ -158,9 +158,9 @@ def _welcome(folder: DataDir, url: str, ports: Ports, token: str | None) -> None
         screen.print(f"a sandbox stands for Stripe at {base}", soft_wrap=True)
     for line in (
         "in a second terminal:",
-        f"  {command} demo{where}   (registers a partner and pays it, step by step)",
-        f"  {command} deliver FILE{where}   (signs the events in FILE and sends them)",
-        f"  {command} payout list{where}    (shows what came of them)",
+        f"  {typed(['demo'], folder)}   (registers a partner and pays it, step by step)",
+        f"  {typed(['deliver', 'FILE'], folder)}   (signs the events in FILE and sends them)",
+        f"  {typed(['payout', 'list'], folder)}    (shows what came of them)",
     ):
         screen.print(line, style="dim", soft_wrap=True)
     screen.print("Ctrl-C stops everything; the next start goes on where it was.\n", style="dim")

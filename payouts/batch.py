@@ -42,6 +42,11 @@ BLOCKED_WAIT_MS = 300_000
 """How long an event waits that a person or a setting holds up (no key that opens it, access lost)."""
 
 
+def read_as_sent(_: WorkItem, payload: bytes) -> PayoutObject:
+    """The payout inside a `payout.*` event. Raises PayloadError."""
+    return read_payout(payload)
+
+
 class DeadEventError(Exception):
     """The machine decided that an event cannot be applied; the message is its reason."""
 
@@ -58,6 +63,8 @@ class Rules:
     decide: Callable[..., Decision] = decide
     payloads: Payloads = field(default_factory=Payloads)
     """Opens what the inbox has."""
+    read: Callable[[WorkItem, bytes], PayoutObject] = read_as_sent
+    """Reads `payout.*` events."""
 
 
 @dataclass(slots=True)
@@ -244,7 +251,7 @@ class Batch:
             self._thin(item)
             return None
         if item.type.startswith(PAYOUT_TYPES):
-            return read_payout(self._payload(item))
+            return self.rules.read(item, self._payload(item))
         if item.type.startswith(TRANSFER_TYPES) and item.account == PLATFORM:
             return read_transfer(self._payload(item))
         if item.type == BALANCE_AVAILABLE:

@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 
 from payouts.apply import Applier
 from payouts.archiving import Archiver
-from payouts.batch import Rules
+from payouts.batch import Rules, read_as_sent
 from payouts.channels.folder import FolderChannel
 from payouts.channels.log import LogChannel
 from payouts.clock import Clock, now_ms
@@ -24,6 +24,7 @@ from payouts.lookout import Lookout
 from payouts.lookup import Resolver
 from payouts.notices import Channel, Route
 from payouts.payloads import Payloads
+from payouts.practice import read_failing_once
 from payouts.readiness import HOUR_MS, GateRules
 from payouts.reconciling import Reconciler
 from payouts.regaining import Regainer
@@ -123,7 +124,8 @@ def open_worker(settings: Settings, client: redis.Redis, clock: Clock = now_ms) 
     make_id = IdMaker(clock)
     gateway = open_gateway(settings, shared_pace(settings, client))
     payloads = open_payloads(settings)
-    rules = Rules(make_id, clock, worker, settings.event_max_attempts, payloads=payloads)
+    read = read_failing_once if settings.practice_failure else read_as_sent
+    rules = Rules(make_id, clock, worker, settings.event_max_attempts, payloads=payloads, read=read)
     lookout = open_lookout(settings, engine, client, clock)
     sender = Sender(engine, gateway, sending_rules(settings, make_id, clock, worker), lookout)
     return WorkerParts(engine, Applier(engine, rules), sender, gateway)

@@ -51,6 +51,9 @@ class Settings(BaseSettings):
     """How long an object is looked for that may have been made, before a person is asked to decide."""
     shadow_mode: bool = False
     """Decide and post, but call nothing that moves money: to run beside the system before."""
+    practice_failure: bool = False
+    """For trying the service out only: the first `payout.paid` of each payout whose statement descriptor is
+    PRACTICE dies on purpose, so that a replay can be practised. Refused in live mode."""
 
     bank_cooling_off_hours: float = Field(default=24.0, ge=0)
     """A bank account is not paid to before it was known for so long, the first one included."""
@@ -167,11 +170,23 @@ class Settings(BaseSettings):
             raise ValueError(str(error)) from None
         return self
 
+    @model_validator(mode="after")
+    def _no_practice_with_live_money(self) -> Self:
+        if self.practice_failure and (self.livemode or self._has_live_key):
+            raise ValueError(
+                "PRACTICE_FAILURE makes events die on purpose and is never for live mode: unset it"
+            )
+        return self
+
     @property
     def livemode(self) -> bool:
         """The mode this environment handles: STRIPE_LIVEMODE, else by the API key's prefix, else test."""
         if self.stripe_livemode is not None:
             return self.stripe_livemode
+        return self._has_live_key
+
+    @property
+    def _has_live_key(self) -> bool:
         return self.stripe_api_key.get_secret_value().startswith(("sk_live_", "rk_live_"))
 
     @property

@@ -32,8 +32,8 @@ from payouts.repeating import forget_answers
 from payouts.scheduling import Schedules
 from payouts.settings import Settings
 from payouts.stopping import StopSignal
-from payouts.storage.migrate import require_current
 from payouts.storage.presence import EVERY_S as PRESENCE_EVERY_S
+from payouts.storage.revisions import require_current
 from payouts.storage.spill import Spill
 from workers.actors import Actors
 from workers.archive import Archiving

@@ -21,7 +21,7 @@ from payouts.doctor.secrets import SecretFacts, SecretUse, judge_secrets, judge_
 from payouts.doctor.watermark import judge_caught_up, judge_received
 from payouts.gateway import StripeGateway
 from payouts.settings import Settings
-from payouts.storage import age_queries, migrate
+from payouts.storage import age_queries, revisions
 from payouts.storage.inbox import WEBHOOK
 from payouts.storage.mark_rows import oldest_watermark_s
 from payouts.storage.presence import Presence
@@ -119,7 +119,7 @@ class Doctor:
         return judge_database(facts, self.pools)
 
     def migrations(self) -> list[Finding]:
-        return judge_migrations(migrate.revisions(self.engine))
+        return judge_migrations(revisions.revisions(self.engine))
 
     def events(self) -> list[Finding]:
         with reading(self.engine) as connection:

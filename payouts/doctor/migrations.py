@@ -1,7 +1,7 @@
 """Migrations: has the database the tables that this code needs?"""
 
 from payouts.doctor.finding import Check, Finding, bad, ok, warning
-from payouts.storage.migrate import Revisions
+from payouts.storage.revisions import Revisions
 
 
 def judge_migrations(found: Revisions) -> list[Finding]:

@@ -3,27 +3,19 @@
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, text
 
-from payouts.errors import PayoutsError
+from payouts.storage.revisions import SCRIPTS, SchemaError, current, newest
 from payouts.storage.schema import metadata
 
-_SCRIPTS = Path(__file__).resolve().parent.parent / "migrations"
 _LOCK = "payouts.migrations"
 _LOCK_WAIT_S = 120
-
-
-class SchemaError(PayoutsError):
-    """The database's schema is not the one this code needs."""
 
 
 def upgrade(engine: Engine) -> str:
@@ -48,48 +40,6 @@ def upgrade_sql(dialect: str) -> str:
     config = _config(dialect=dialect, output=out)
     command.upgrade(config, "head", sql=True)
     return out.getvalue()
-
-
-def current(engine: Engine) -> str | None:
-    """The revision the database is at; None before the first upgrade."""
-    with engine.connect() as connection:
-        return MigrationContext.configure(connection).get_current_revision()
-
-
-def newest() -> str:
-    """The newest revision this code has."""
-    return ScriptDirectory.from_config(_config()).get_current_head() or "none"
-
-
-@dataclass(frozen=True, slots=True)
-class Revisions:
-    """Where the database is, and where this code wants it."""
-
-    current: str | None
-    newest: str
-    is_known: bool
-    """Whether this code has the database's revision. One that it has not is a newer one."""
-
-
-def revisions(engine: Engine) -> Revisions:
-    """Where the database is, without a lock."""
-    at = current(engine.execution_options(read_only=True))
-    known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
-    return Revisions(at, newest(), at in known)
-
-
-def require_current(engine: Engine) -> None:
-    """Raise SchemaError where the database is behind this code.
-
-    A revision that this code does not know is a newer one: migrations keep the version before running, so
-    that versions can be rolled out and back.
-    """
-    at = revisions(engine)
-    if at.current is None or (at.is_known and at.current != at.newest):
-        raise SchemaError(
-            f"the database is at revision {at.current or 'none'}, this code needs {at.newest}: "
-            "run `payouts db upgrade`"
-        )
 
 
 def check(engine: Engine) -> list[str]:
@@ -127,7 +77,7 @@ def compare_type(
 
 def _config(**attributes: Any) -> Config:
     config = Config(output_buffer=attributes.pop("output", None)) if "output" in attributes else Config()
-    config.set_main_option("script_location", str(_SCRIPTS))
+    config.set_main_option("script_location", str(SCRIPTS))
     config.attributes.update(attributes)
     return config
 

@@ -2,11 +2,14 @@
 
 import subprocess
 import sys
+from contextlib import nullcontext
 
 import pytest
 import sqlalchemy as sa
+from alembic.config import Config
+from alembic.script import ScriptDirectory
 
-from payouts.storage import migrate
+from payouts.storage import migrate, revisions
 from payouts.storage.engine import build_engine
 from tests.support.servers import SqlServer
 
@@ -38,24 +41,24 @@ def test_four_upgrades_at_once_all_succeed(bare_database_url: str) -> None:
         process.stdin.flush()
     ends = [(*process.communicate(timeout=60), process.returncode) for process in started]
 
-    assert [(out.strip(), code) for out, _, code in ends] == [(migrate.newest(), 0)] * 4, ends
+    assert [(out.strip(), code) for out, _, code in ends] == [(revisions.newest(), 0)] * 4, ends
     engine = build_engine(bare_database_url, timeout_s=10, pool_size=2)
     assert migrate.check(engine) == []
-    migrate.require_current(engine)
+    revisions.require_current(engine)
     engine.dispose()
 
 
 def test_an_upgrade_of_what_is_up_to_date_changes_nothing(bare_database_url: str) -> None:
     engine = build_engine(bare_database_url, timeout_s=10, pool_size=2)
-    assert migrate.upgrade(engine) == migrate.upgrade(engine) == migrate.newest()
+    assert migrate.upgrade(engine) == migrate.upgrade(engine) == revisions.newest()
     assert migrate.check(engine) == []
     engine.dispose()
 
 
 def test_a_database_that_was_never_upgraded_is_refused(bare_database_url: str) -> None:
     engine = build_engine(bare_database_url, timeout_s=10, pool_size=2)
-    with pytest.raises(migrate.SchemaError, match="payouts db upgrade"):
-        migrate.require_current(engine)
+    with pytest.raises(revisions.SchemaError, match="payouts db upgrade"):
+        revisions.require_current(engine)
     engine.dispose()
 
 
@@ -72,7 +75,7 @@ def test_the_statements_that_are_printed_make_the_same_schema(mariadb: SqlServer
 
 
 def test_for_sqlite_no_statements_are_printed() -> None:
-    with pytest.raises(migrate.SchemaError, match="payouts db upgrade"):
+    with pytest.raises(revisions.SchemaError, match="payouts db upgrade"):
         migrate.upgrade_sql("sqlite")
 
 
@@ -103,5 +106,29 @@ def test_a_schema_changed_by_hand_is_reported(bare_database_url: str, change: st
 def test_the_databases_that_tests_are_given_are_as_a_migration_makes_them(database_url: str) -> None:
     engine = build_engine(database_url, timeout_s=10, pool_size=2)
     assert migrate.check(engine) == []
-    migrate.require_current(engine)
+    revisions.require_current(engine)
+    engine.dispose()
+
+
+def test_the_revisions_are_those_that_alembic_finds_in_its_order() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(revisions.SCRIPTS))
+    scripts = ScriptDirectory.from_config(config)
+    assert revisions.all_revisions() == [each.revision for each in scripts.walk_revisions()][::-1]
+    assert revisions.newest() == scripts.get_current_head()
+
+
+@pytest.mark.parametrize(
+    ("noted", "known", "refused"), [("0001", True, True), ("9999", False, False)], ids=["behind", "newer"]
+)
+def test_a_database_that_is_behind_is_refused_and_a_newer_one_is_not(
+    database_url: str, noted: str, known: bool, refused: bool
+) -> None:
+    engine = build_engine(database_url, timeout_s=10, pool_size=2)
+    with engine.begin() as connection:
+        connection.execute(sa.text(f"UPDATE alembic_version SET version_num = '{noted}'"))
+
+    assert revisions.revisions(engine) == revisions.Revisions(noted, revisions.newest(), known)
+    with pytest.raises(revisions.SchemaError) if refused else nullcontext():
+        revisions.require_current(engine)
     engine.dispose()

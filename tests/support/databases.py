@@ -14,7 +14,7 @@ import pymysql
 import sqlalchemy as sa
 from sqlalchemy import Engine
 
-from payouts.storage import migrate
+from payouts.storage import migrate, revisions
 from payouts.storage.engine import build_engine
 from tests.support.servers import SqlServer
 
@@ -27,7 +27,7 @@ def bring_up_to_date(engine: Engine) -> None:
     file = engine.url.database
     if engine.dialect.name == "sqlite" and file and file != ":memory:" and not Path(file).exists():
         shutil.copy(_sqlite_template(), file)
-    elif migrate.current(engine) != _newest():
+    elif revisions.current(engine) != _newest():
         migrate.upgrade(engine)
 
 
@@ -52,7 +52,7 @@ def _migrate(url: str) -> None:
     engine.dispose()
 
 
-_newest = cache(migrate.newest)
+_newest = cache(revisions.newest)
 
 
 class Databases:

@@ -24,6 +24,7 @@ def of(text: str, kind: type[Exception] = ValueError) -> Fingerprint:
         ("payout po_1Abc belongs to acct_1", "payout po_2Xyz belongs to acct_77"),
         ("the payout is over 1200 eur", "the payout is over 99 eur"),
         ("unknown status 'foo'", "unknown status 'bar and baz'"),
+        ("the bank's trace id 'a1b2' is wrong", "the bank's trace id 'c 3' is wrong"),
         ("row 0x7f3a at 12:30:01", "row 0x8800 at 23:59:59"),
         ("too  long\nby 3", "too long by 4"),
         ("no 3f2504e0-4f89-11d3-9a0c-0305e82c3301", "no 00000000-4f89-11d3-9a0c-0305e82c3301"),

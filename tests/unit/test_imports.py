@@ -109,6 +109,12 @@ def test_a_receiver_starts_without_the_sdk_and_the_migrations(code: str) -> None
     assert modules & unused == set()
 
 
+def test_workers_start_without_the_migrations() -> None:
+    modules = loaded_after("import workers.__main__")
+    assert "workers.app" in modules
+    assert modules & {"alembic", "stripe", "typer", "fsspec"} == set()
+
+
 def test_importing_any_module_connects_to_nothing() -> None:
     names = [
         ".".join(path.relative_to(ROOT).with_suffix("").parts)

@@ -124,6 +124,18 @@ def test_the_mode_is_what_is_set_else_what_the_key_says_else_test(
     assert load_settings().livemode is expected
 
 
+@pytest.mark.parametrize(("mode", "key"), [("true", ""), ("", "sk_live_1"), ("false", "rk_live_1")])
+def test_events_are_not_made_to_die_on_purpose_where_money_is_live(
+    mode: str, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PRACTICE_FAILURE", "true")
+    assert load_settings(stripe_api_key="sk_test_1").practice_failure
+    monkeypatch.setenv("STRIPE_LIVEMODE", mode)
+    monkeypatch.setenv("STRIPE_API_KEY", key)
+    with pytest.raises(SettingsError, match=r"^PRACTICE_FAILURE .* never for live mode: unset it$"):
+        load_settings()
+
+
 def test_settings_cannot_be_changed_afterwards() -> None:
     with pytest.raises(ValueError, match="frozen"):
         load_settings().worker_threads = 5

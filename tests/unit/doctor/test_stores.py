@@ -10,8 +10,8 @@ from payouts.doctor.database import Pools, judge_database
 from payouts.doctor.finding import Check, Finding, Level
 from payouts.doctor.migrations import judge_migrations
 from payouts.doctor.redis_server import SpillFacts, judge_redis, judge_spill
-from payouts.storage.migrate import Revisions
 from payouts.storage.redis_facts import RedisFacts
+from payouts.storage.revisions import Revisions
 from payouts.storage.server_facts import DatabaseFacts
 
 NOW_MS = 1_790_000_000_000
