@@ -13,7 +13,7 @@ class Field:
     name: str
     label: str
     kind: str = "text"
-    """An input's type, `select` or `checkbox`."""
+    """An input's type, `select`, `textarea`, `checkbox`, or `tick`: a box that is ticked, one of several."""
     value: str = ""
     choices: Sequence[str | tuple[str, str]] = ()
     """Of a select: values, or values with what is shown for them."""

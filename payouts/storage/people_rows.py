@@ -102,6 +102,11 @@ def maker_of(connection: Connection, token_id: int | None) -> int | None:
     return maker
 
 
+def tokens_of(connection: Connection, person_id: int) -> list[Token]:
+    """All tokens of a person, oldest first, read without a lock."""
+    return TOKENS.find(connection, tokens.c.person_id == person_id)
+
+
 def live_tokens(connection: Connection, person_id: int) -> list[Token]:
     """The person's tokens that are not revoked, locked until the transaction ends."""
     query = TOKENS.query(tokens.c.person_id == person_id, tokens.c.revoked_at_ms.is_(None))
