@@ -70,9 +70,9 @@ def up(
 def _start(
     supervisor: Supervisor, folder: DataDir, port: int, api_port: int, url: str, *, practises: bool
 ) -> None:
-    from payouts.bootstrap import open_engine
     from payouts.settings import load_settings
     from payouts.storage import migrate
+    from payouts.stores import open_engine
 
     redis = redis_child(folder)
     supervisor.start(redis)
