@@ -19,10 +19,10 @@ from api.operations import OPERATIONS, PREFIX
 from api.pool import Pool
 from api.schemas import Live
 from api.telling import tell_http
-from payouts.bootstrap import open_engine, open_redis
 from payouts.clock import now_ms
 from payouts.ids import IdMaker
 from payouts.settings import Settings
+from payouts.stores import open_engine, open_redis
 from payouts.version import VERSION
 from workers.messages import Messages
 

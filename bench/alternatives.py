@@ -19,11 +19,11 @@ from dramatiq.middleware import Retries
 from starlette.applications import Starlette
 from starlette.routing import Route
 
-from payouts.bootstrap import open_engine, open_redis
 from payouts.clock import now_ms
 from payouts.ids import IdMaker
 from payouts.settings import Settings, load_settings
 from payouts.storage.inbox import NewEvent, add_events
+from payouts.stores import open_engine, open_redis
 from webhooks import intake
 from webhooks.app import WEBHOOK_PATH, build_app
 from webhooks.endpoint import Endpoint

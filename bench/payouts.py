@@ -17,9 +17,9 @@ import httpx
 
 from bench.bed import Bed, pause
 from bench.money import AMOUNT_MINOR, CURRENCY, add_partners, add_requests, new_partner, new_request
-from payouts.bootstrap import open_redis
 from payouts.ids import IdMaker
 from payouts.settings import load_settings
+from payouts.stores import open_redis
 from tests.support.sandbox import KEY, Sandbox
 from tests.support.servers import free_port, wait_until
 from workers.messages import PAYOUTS_QUEUE, Messages

@@ -11,7 +11,7 @@ from bench.bed import Bed, pause
 from bench.events import bodies, new_events
 from bench.latency import EVENTS_PER_S, each_applied
 from bench.workers import NAMESPACE
-from payouts.bootstrap import open_redis, open_what_if
+from payouts.bootstrap import open_what_if
 from payouts.clock import now_ms
 from payouts.ids import IdMaker
 from payouts.people import Actor, Scope
@@ -26,6 +26,7 @@ from payouts.storage.inbox import _COLUMNS, NewEvent, _row
 from payouts.storage.queries import reading
 from payouts.storage.replay_rows import find_replay, newest_id
 from payouts.storage.tables import inbox
+from payouts.stores import open_redis
 from payouts.what_if import EVENTS_MOST
 from tests.support.servers import wait_until
 from workers.messages import Messages

@@ -7,10 +7,10 @@ import dramatiq
 
 from bench.bed import Bed, pause, resident_mb
 from bench.events import new_events
-from payouts.bootstrap import open_redis
 from payouts.ids import IdMaker
 from payouts.settings import load_settings
 from payouts.storage.inbox import add_events
+from payouts.stores import open_redis
 from tests.support.servers import wait_until
 from workers.broker import WakingRedisBroker
 from workers.messages import EVENTS_QUEUE, Messages

@@ -76,7 +76,7 @@ def verify(
 
     Ends with 1 where a payload cannot be had.
     """
-    from payouts.bootstrap import open_sealer
+    from payouts.stores import open_sealer
 
     settings = settings_of(data)
     with engine_of(data) as engine:

@@ -54,7 +54,7 @@ def settings_of(data: Path | None) -> Settings:
 @contextmanager
 def engine_of(data: Path | None, *, migrating: bool = False) -> Iterator["Engine"]:
     """An engine for a command, closed at its end. `migrating`: its statements may take any time."""
-    from payouts.bootstrap import open_engine, open_migration_engine
+    from payouts.stores import open_engine, open_migration_engine
 
     settings = settings_of(data)
     engine = open_migration_engine(settings) if migrating else open_engine(settings)

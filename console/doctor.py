@@ -45,10 +45,11 @@ def doctor(
 
 
 def _examine(data: Path | None, show_progress: bool) -> "list[Finding]":
-    from payouts.bootstrap import RECEIVER_POOL_SIZE, open_gateway, open_redis
+    from payouts.bootstrap import open_gateway
     from payouts.doctor.database import Pools
     from payouts.doctor.diagnosing import diagnose
     from payouts.doctor.examining import Doctor
+    from payouts.stores import RECEIVER_POOL_SIZE, open_redis
     from workers.messages import QUEUES, Messages
 
     settings = _without_own_secret(data, settings_of(data))

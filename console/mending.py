@@ -121,7 +121,7 @@ def _hint(data: Path | None, request_id: int) -> None:
     from dramatiq.errors import BrokerError
     from redis import RedisError
 
-    from payouts.bootstrap import open_redis
+    from payouts.stores import open_redis
     from workers.messages import Messages
 
     settings = settings_of(data)

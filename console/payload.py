@@ -40,9 +40,9 @@ def rotate(
     The service may run meanwhile. Stopped, it can be run again. Ends with 1 where no key opened some of them.
     """
     from console.doing import doing
-    from payouts.bootstrap import open_sealer
     from payouts.rotating import Rotation
     from payouts.storage import audit_rows
+    from payouts.stores import open_sealer
 
     sealer = open_sealer(settings_of(data))
     if not sealer.is_on:

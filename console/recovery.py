@@ -189,11 +189,12 @@ class _Regaining:
 def _regaining(data: Path | None, as_name: str | None, action: str, subject: str) -> Iterator[_Regaining]:
     from redis import RedisError
 
-    from payouts.bootstrap import open_gateway, open_redis, open_regainer, shared_pace
+    from payouts.bootstrap import open_gateway, open_regainer, shared_pace
     from payouts.logs import configure_logging
     from payouts.sdk_gateway import at_once
     from payouts.storage import audit_rows
     from payouts.storage.unit import in_transaction
+    from payouts.stores import open_redis
     from workers.messages import Messages
 
     configure_logging("error", "console")  # what this command has to say, it prints itself

@@ -82,9 +82,9 @@ class Ports:
 
 def _start(supervisor: Supervisor, folder: DataDir, ports: Ports, url: str, *, practises: bool) -> str | None:
     """Start all of it. The token for the console, where this is the folder's first start."""
-    from payouts.bootstrap import open_engine
     from payouts.settings import load_settings
     from payouts.storage import migrate
+    from payouts.stores import open_engine
 
     redis = redis_child(folder)
     supervisor.start(redis)

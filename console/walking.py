@@ -74,10 +74,11 @@ def walking(data: Path | None, as_name: str | None) -> Iterator[Walking]:
     """Somebody who may operate, with a walker. Without Redis the workers find what is added by themselves."""
     from redis import RedisError
 
-    from payouts.bootstrap import open_gateway, open_redis, open_walker, shared_pace
+    from payouts.bootstrap import open_gateway, open_walker, shared_pace
     from payouts.ids import IdMaker
     from payouts.logs import configure_logging
     from payouts.sdk_gateway import at_once
+    from payouts.stores import open_redis
     from workers.messages import Messages
 
     configure_logging("error", "console")  # what this command has to say, it prints itself

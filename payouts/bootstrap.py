@@ -31,70 +31,17 @@ from payouts.regaining import Regainer
 from payouts.replayer import Replayer
 from payouts.rounds import Rounds
 from payouts.sdk_gateway import Kind, Pace, SdkGateway, at_once
-from payouts.sealing import Sealer
 from payouts.sending import Sender
 from payouts.settings import Settings
 from payouts.shelf import open_shelf
-from payouts.storage.engine import build_engine
 from payouts.storage.presence import Presence
 from payouts.storage.token_bucket import TokenBucket
 from payouts.storage.trail import Trail
+from payouts.stores import open_engine, open_sealer
 from payouts.telling import Teller, TellingRules
 from payouts.walking import Hint, Walker
 from payouts.walks import Walks
 from payouts.what_if import WhatIf
-
-RECEIVER_POOL_SIZE = 3
-
-
-def open_engine(settings: Settings) -> Engine:
-    """The engine for workers, scheduler and commands; nothing connects yet."""
-    return build_engine(
-        settings.database_url.get_secret_value(),
-        timeout_s=settings.database_timeout_s,
-        pool_size=settings.database_pool_size,
-    )
-
-
-def open_migration_engine(settings: Settings) -> Engine:
-    """An engine whose statements may take as long as a large table needs."""
-    url = settings.database_url.get_secret_value()
-    return build_engine(url, timeout_s=settings.database_timeout_s, pool_size=1, patient=True)
-
-
-def open_receiver_engine(settings: Settings) -> Engine:
-    """The receiver's engine: short time limits, one statement a transaction, few connections."""
-    return build_engine(
-        settings.database_url.get_secret_value(),
-        timeout_s=settings.receiver_store_timeout_s,
-        pool_size=RECEIVER_POOL_SIZE,
-        autocommit=True,
-    )
-
-
-def open_console_engine(settings: Settings) -> Engine:
-    """The engine of the console's pages: a connection for each thread, and one for what is live."""
-    return build_engine(
-        settings.database_url.get_secret_value(),
-        timeout_s=settings.database_timeout_s,
-        pool_size=settings.console_threads + 1,
-    )
-
-
-def open_redis(settings: Settings, timeout_s: float) -> redis.Redis:
-    """A Redis client whose every call ends within `timeout_s`; nothing connects yet."""
-    try:
-        return redis.Redis.from_url(
-            settings.redis_url.get_secret_value(),
-            socket_timeout=timeout_s,
-            socket_connect_timeout=timeout_s,
-            retry=None,
-            health_check_interval=0,
-        )
-    except ValueError:
-        raise SettingsError(
-            "REDIS_URL does not read as an address: it looks like redis://host:6379/0"
-        ) from None
 
 
 def open_presence(settings: Settings, client: redis.Redis, clock: Clock = now_ms) -> Presence:
@@ -164,11 +111,6 @@ def open_failure_watch(settings: Settings, engine: Engine, clock: Clock = now_ms
     """What alerts of failures."""
     ages_ms = (round(settings.dead_alert_age_s * 1000), round(settings.blocked_alert_age_s * 1000))
     return FailureWatch(engine, IdMaker(clock), clock, *ages_ms)
-
-
-def open_sealer(settings: Settings) -> Sealer:
-    """What seals payloads, for whoever puts events into the inbox."""
-    return Sealer(settings.sealing_keys)
 
 
 def open_payloads(settings: Settings) -> Payloads:

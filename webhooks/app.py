@@ -6,11 +6,11 @@ from contextlib import asynccontextmanager
 from starlette.applications import Starlette
 from starlette.routing import Route
 
-from payouts.bootstrap import open_receiver_engine, open_redis, open_sealer
 from payouts.clock import now_ms
 from payouts.ids import IdMaker
 from payouts.settings import Settings
 from payouts.storage.spill import Spill
+from payouts.stores import open_receiver_engine, open_redis, open_sealer
 from webhooks.endpoint import Endpoint
 from webhooks.health import Health
 from webhooks.hints import Hints

@@ -9,12 +9,10 @@ from dramatiq.middleware import Retries
 from payouts.bootstrap import (
     open_archiver,
     open_channels,
-    open_engine,
     open_failure_watch,
     open_lookout,
     open_presence,
     open_reconciler,
-    open_redis,
     open_replayer,
     open_rounds,
     open_teller,
@@ -35,6 +33,7 @@ from payouts.stopping import StopSignal
 from payouts.storage.presence import EVERY_S as PRESENCE_EVERY_S
 from payouts.storage.revisions import require_current
 from payouts.storage.spill import Spill
+from payouts.stores import open_engine, open_redis
 from workers.actors import Actors
 from workers.archive import Archiving
 from workers.broker import WakingRedisBroker

@@ -8,10 +8,10 @@ from sqlalchemy import Engine
 from console.web.renderer import Renderer
 from console.web.session import Sessions
 from console.web.throttle import Throttle
-from payouts.bootstrap import open_console_engine, open_redis
 from payouts.clock import Clock, now_ms
 from payouts.ids import IdMaker
 from payouts.settings import Settings
+from payouts.stores import open_console_engine, open_redis
 from workers.messages import Messages
 
 REDIS_TIMEOUT_S = 2.0

@@ -4,9 +4,9 @@ import traceback
 
 import pytest
 
-from payouts.bootstrap import open_engine, open_redis
 from payouts.errors import SettingsError
 from payouts.settings import Settings, load_settings
+from payouts.stores import open_engine, open_redis
 
 HIDDEN = "never_shown_1"
 GOOD = {"DATABASE_URL": "sqlite:////tmp/never.db", "REDIS_URL": "redis://127.0.0.1:1/0"}
