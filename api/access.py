@@ -8,6 +8,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from payouts.ids import IdMaker
 from payouts.logs import get_logger
+from payouts.meters import HttpMeter
 
 REQUEST_ID = "X-Request-Id"
 _NOTES = "api.notes"
@@ -15,13 +16,15 @@ _PATH_CHARS = 120
 
 
 class AccessLog:
-    """Around the application: gives each request an id, and logs what came of it.
+    """Around the application: gives each request an id, logs and counts what came of it.
 
+    Probes of `uncounted` are not counted: there are so many that they would hide what callers meet.
     Neither headers nor parameters nor bodies are logged: tokens and addresses of people stand there.
     """
 
-    def __init__(self, app: ASGIApp, make_id: IdMaker) -> None:
+    def __init__(self, app: ASGIApp, make_id: IdMaker, meter: HttpMeter, uncounted: str) -> None:
         self._app, self._make_id = app, make_id
+        self._meter, self._uncounted = meter, uncounted
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -43,12 +46,15 @@ class AccessLog:
         try:
             await self._app(scope, receive, noted)
         finally:
+            took_s = time.monotonic() - began_s
+            if scope["path"] != self._uncounted:
+                self._meter.answered(status or 500, took_s)
             get_logger().info(
                 "api.request",
                 method=scope["method"],
                 path=scope["path"][:_PATH_CHARS],
                 status=status,
-                took_ms=round((time.monotonic() - began_s) * 1000),
+                took_ms=round(took_s * 1000),
                 **notes,
             )
 

@@ -1,7 +1,7 @@
 """The API's composition: engine, threads, routes. Nothing connects before the first request."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 
 import msgspec
 from starlette.applications import Starlette
@@ -21,8 +21,10 @@ from api.schemas import Live
 from api.telling import tell_http
 from payouts.clock import now_ms
 from payouts.ids import IdMaker
+from payouts.meters import Meters
+from payouts.pulse import Pulse, beating
 from payouts.settings import Settings
-from payouts.stores import open_engine, open_redis
+from payouts.stores import open_engine, open_pulse, open_redis
 from payouts.version import VERSION
 from workers.messages import Messages
 
@@ -37,15 +39,18 @@ def build_app(settings: Settings) -> Starlette:
     messages = Messages(open_redis(settings, HINT_TIMEOUT_S), settings.queue_namespace)
     # A thread for each connection: none of them ever waits for one.
     pool = Pool(settings.database_pool_size)
-    return make_app(Desk(engine, pool, messages.send_payout, now_ms, IdMaker()))
+    desk = Desk(engine, pool, messages.send_payout, now_ms, IdMaker())
+    return make_app(desk, open_pulse(settings, "api", Meters(desk.meter), engine))
 
 
-def make_app(desk: Desk) -> Starlette:
+def make_app(desk: Desk, pulse: Pulse | None = None) -> Starlette:
     """The API around the parts it is given; it closes them when it ends."""
+    alive: AbstractAsyncContextManager[None] = beating(pulse) if pulse else nullcontext()
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        yield
+        async with alive:
+            yield
         desk.pool.close()
         desk.engine.dispose()
 
@@ -55,7 +60,7 @@ def make_app(desk: Desk) -> Starlette:
             Route(DOCUMENT_PATH, _document, methods=["GET"]),
             *_routes(desk),
         ],
-        middleware=[Middleware(AccessLog, make_id=desk.make_id)],
+        middleware=[Middleware(AccessLog, make_id=desk.make_id, meter=desk.meter, uncounted=LIVE_PATH)],
         exception_handlers={HTTPException: tell_http},
         lifespan=lifespan,
     )

@@ -22,6 +22,7 @@ from payouts.clock import Clock
 from payouts.crash import crash_point
 from payouts.ids import IdMaker
 from payouts.logs import get_logger
+from payouts.meters import HttpMeter
 from payouts.people import Actor
 from payouts.storage import idempotency_rows
 from payouts.storage.idempotency_rows import Kept, Key
@@ -42,6 +43,7 @@ class Desk:
     clock: Clock
     make_id: IdMaker
     keys: KeysInUse = field(default_factory=KeysInUse)
+    meter: HttpMeter = field(default_factory=lambda: HttpMeter("api"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ from console import (
     replays,
     request_commands,
     schedules,
+    status,
     up,
 )
 from console.context import DataOption, environment_of
@@ -71,6 +72,7 @@ app.add_typer(people.people, name="people")
 app.add_typer(people.tokens, name="token")
 app.add_typer(audit.app, name="audit")
 app.add_typer(reconcile.app, name="reconcile")
+app.command("status")(status.status)
 app.command("doctor")(doctor.doctor)
 app.add_typer(archive.app, name="archive")
 app.add_typer(payload.app, name="payload")

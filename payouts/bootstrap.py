@@ -1,8 +1,6 @@
 """The composition root: builds the real things once, from settings, and hands them on."""
 
-import os
-import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +20,9 @@ from payouts.gateway import NoGateway, StripeGateway
 from payouts.ids import IdMaker
 from payouts.lookout import Lookout
 from payouts.lookup import Resolver
+from payouts.meters import EVENTS, Counter, Meters, StripeMeter
 from payouts.notices import Channel, Route
+from payouts.overview import Mode, Overviewer
 from payouts.payloads import Payloads
 from payouts.practice import read_failing_once
 from payouts.readiness import HOUR_MS, GateRules
@@ -30,28 +30,25 @@ from payouts.reconciling import Reconciler
 from payouts.regaining import Regainer
 from payouts.replayer import Replayer
 from payouts.rounds import Rounds
-from payouts.sdk_gateway import Kind, Pace, SdkGateway, at_once
+from payouts.sdk_gateway import Called, Kind, Pace, SdkGateway, at_once, uncounted
 from payouts.sending import Sender
 from payouts.settings import Settings
 from payouts.shelf import open_shelf
-from payouts.storage.presence import Presence
 from payouts.storage.token_bucket import TokenBucket
 from payouts.storage.trail import Trail
-from payouts.stores import open_engine, open_sealer
+from payouts.stores import open_engine, open_sealer, process_name
 from payouts.telling import Teller, TellingRules
 from payouts.walking import Hint, Walker
 from payouts.walks import Walks
 from payouts.what_if import WhatIf
 
 
-def open_presence(settings: Settings, client: redis.Redis, clock: Clock = now_ms) -> Presence:
-    """Which workers and schedulers are there."""
-    return Presence(client, settings.queue_namespace, clock)
-
-
-def process_name() -> str:
-    """How this process is named to others: host and process id."""
-    return f"{socket.gethostname()}:{os.getpid()}"
+def open_overviewer(
+    settings: Settings, engine: Engine, client: redis.Redis, queues: Sequence[str], clock: Clock = now_ms
+) -> Overviewer:
+    """What looks at everything at once. `queues`: the names of those whose depth is told."""
+    mode = Mode(settings.environment, settings.livemode, settings.shadow_mode)
+    return Overviewer(engine, client, settings.queue_namespace, queues, mode, clock)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +59,10 @@ class WorkerParts:
     applier: Applier
     sender: Sender
     gateway: StripeGateway
+    outcomes: Counter
+    """Counts what came of events."""
+    meters: Meters
+    """All that the process counts."""
 
 
 def open_worker(settings: Settings, client: redis.Redis, clock: Clock = now_ms) -> WorkerParts:
@@ -69,13 +70,15 @@ def open_worker(settings: Settings, client: redis.Redis, clock: Clock = now_ms) 
     engine = open_engine(settings)
     worker = process_name()
     make_id = IdMaker(clock)
-    gateway = open_gateway(settings, shared_pace(settings, client))
+    outcomes, stripe = Counter(EVENTS), StripeMeter()
+    gateway = open_gateway(settings, shared_pace(settings, client), stripe.called)
     payloads = open_payloads(settings)
     read = read_failing_once if settings.practice_failure else read_as_sent
     rules = Rules(make_id, clock, worker, settings.event_max_attempts, payloads=payloads, read=read)
     lookout = open_lookout(settings, engine, client, clock)
     sender = Sender(engine, gateway, sending_rules(settings, make_id, clock, worker), lookout)
-    return WorkerParts(engine, Applier(engine, rules), sender, gateway)
+    meters = Meters(outcomes, stripe)
+    return WorkerParts(engine, Applier(engine, rules), sender, gateway, outcomes, meters)
 
 
 def open_lookout(settings: Settings, engine: Engine, client: redis.Redis, clock: Clock = now_ms) -> Lookout:
@@ -186,10 +189,12 @@ def open_teller(
     return Teller(engine, channels, TellingRules(IdMaker(clock), clock, routes, settings.notice_max_attempts))
 
 
-def open_gateway(settings: Settings, pace: Pace = at_once) -> StripeGateway:
+def open_gateway(settings: Settings, pace: Pace = at_once, called: Called = uncounted) -> StripeGateway:
     """Stripe by its SDK, or a stand-in that says what is missing."""
     key = settings.stripe_api_key.get_secret_value()
-    return SdkGateway(key, settings.stripe_api_base, pace, settings.stripe_timeout_s) if key else NoGateway()
+    if not key:
+        return NoGateway()
+    return SdkGateway(key, settings.stripe_api_base, pace, settings.stripe_timeout_s, called)
 
 
 def shared_pace(settings: Settings, client: redis.Redis) -> Pace:

@@ -5,6 +5,7 @@ Stripe do without.
 """
 
 import functools
+import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -32,11 +33,17 @@ REPLAYED_HEADER = "idempotent-replayed"
 Kind = Literal["read", "write", "payout"]
 Pace = Callable[[Kind], bool]
 """Waits until a call of a kind may be made; False where that takes too long."""
+Called = Callable[[str, str, float], None]
+"""Told of each call that was made: read or write, what came of it, and the seconds that it took."""
 
 
 def at_once(kind: Kind) -> bool:
     """The pace of a process that has Stripe to itself."""
     return True
+
+
+def uncounted(kind: str, outcome: str, took_s: float) -> None:
+    """For a process whose calls nobody counts."""
 
 
 class SdkGateway:
@@ -48,6 +55,7 @@ class SdkGateway:
         api_base: str = "",
         pace: Pace = at_once,
         read_timeout_s: float | None = None,
+        called: Called = uncounted,
     ) -> None:
         import stripe
 
@@ -58,6 +66,7 @@ class SdkGateway:
             api_key, stripe_version=API_VERSION, max_network_retries=0, http_client=http_client, **base
         )
         self._pace = pace
+        self._called = called
 
     def __repr__(self) -> str:
         return "SdkGateway(key hidden)"
@@ -149,7 +158,7 @@ class SdkGateway:
             return Unknown(Doubt.LIMITED, "held back: the calls allowed to Stripe are used up for the moment")
         options: Any = {"idempotency_key": call.idempotency_key, **_acting(call.stripe_account)}
         try:
-            made = self._make(call, options)
+            made = self._counted("write", lambda: self._make(call, options))
         except self._stripe.StripeError as error:
             return answer_of(self._stripe, error)
         except ValueError as error:  # the SDK's own reading of bytes that are not text
@@ -191,11 +200,23 @@ class SdkGateway:
             reraise=True,
         )
         try:
-            return retrying(call)
+            return retrying(lambda: self._counted("read", call))
         except self._stripe.StripeError as error:
             raise gateway_error(self._stripe, error) from None
         except ValueError as error:  # the SDK's own reading of bytes that are not text
             raise GatewayError(f"Stripe's answer does not read: {error}", transient=True) from None
+
+    def _counted(self, kind: str, call: Callable[[], Any]) -> Any:
+        began_s, outcome = time.monotonic(), "failed"
+        try:
+            answer = call()
+            outcome = "answered"
+            return answer
+        except self._stripe.StripeError as error:
+            outcome = outcome_of(self._stripe, error)
+            raise
+        finally:
+            self._called(kind, outcome, time.monotonic() - began_s)
 
     def _read_if_any(self, call: Callable[[], Any]) -> Any:
         def ask() -> Any:
@@ -225,6 +246,13 @@ def gateway_error(stripe: Any, error: "stripe.StripeError") -> GatewayError:
     if isinstance(error, stripe.IdempotencyError | stripe.CardError | stripe.InvalidRequestError):
         return GatewayError(said, transient=False)
     return GatewayError(said, transient=True)
+
+
+def outcome_of(stripe: Any, error: "stripe.StripeError") -> str:
+    """What became of a call that raised, for counting: limited (429), refused (other 4xx), else failed."""
+    if isinstance(error, stripe.RateLimitError):
+        return "limited"
+    return "refused" if error.http_status is not None and 400 <= error.http_status < 500 else "failed"
 
 
 def answer_of(stripe: Any, error: "stripe.StripeError") -> Answer:

@@ -4,13 +4,22 @@ Apart from `payouts.bootstrap`, which goes on from here: a receiver and most com
 without all that workers are made of.
 """
 
+import os
+import socket
+
 import redis
 from sqlalchemy import Engine
 
+from payouts.clock import Clock, now_ms
 from payouts.errors import SettingsError
+from payouts.meters import Meters
+from payouts.pulse import TIMEOUT_S as PULSE_TIMEOUT_S
+from payouts.pulse import Pulse
 from payouts.sealing import Sealer
 from payouts.settings import Settings
 from payouts.storage.engine import build_engine
+from payouts.storage.minutes import Minutes
+from payouts.storage.presence import Presence, Role
 
 RECEIVER_POOL_SIZE = 3
 
@@ -68,3 +77,23 @@ def open_redis(settings: Settings, timeout_s: float) -> redis.Redis:
 def open_sealer(settings: Settings) -> Sealer:
     """What seals payloads, for whoever puts events into the inbox."""
     return Sealer(settings.sealing_keys)
+
+
+def open_presence(settings: Settings, client: redis.Redis, clock: Clock = now_ms) -> Presence:
+    """Which processes are there."""
+    return Presence(client, settings.queue_namespace, clock)
+
+
+def open_pulse(
+    settings: Settings, role: Role, meters: Meters, engine: Engine | None = None, clock: Clock = now_ms
+) -> Pulse:
+    """What tells others how this process is and what its `meters` count; nothing connects yet."""
+    client = open_redis(settings, PULSE_TIMEOUT_S)
+    minutes = Minutes(settings.queue_namespace)
+    presence = open_presence(settings, client, clock)
+    return Pulse(client, presence, minutes, meters, clock, role, process_name(), engine)
+
+
+def process_name() -> str:
+    """How this process is named to others: host and process id."""
+    return f"{socket.gethostname()}:{os.getpid()}"

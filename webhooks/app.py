@@ -8,9 +8,11 @@ from starlette.routing import Route
 
 from payouts.clock import now_ms
 from payouts.ids import IdMaker
+from payouts.meters import Meters
+from payouts.pulse import beating
 from payouts.settings import Settings
 from payouts.storage.spill import Spill
-from payouts.stores import open_receiver_engine, open_redis, open_sealer
+from payouts.stores import open_pulse, open_receiver_engine, open_redis, open_sealer
 from webhooks.endpoint import Endpoint
 from webhooks.health import Health
 from webhooks.hints import Hints
@@ -28,10 +30,10 @@ def build_app(settings: Settings) -> Starlette:
     secrets = signing_secrets(settings.platform_secrets, settings.connect_secrets)
     timeout_s = settings.receiver_store_timeout_s
     make_id = IdMaker()
-    client = open_redis(settings, timeout_s)
+    client, engine = open_redis(settings, timeout_s), open_receiver_engine(settings)
     hints = Hints(Messages(open_redis(settings, timeout_s), settings.queue_namespace).apply)
     stores = Stores(
-        open_receiver_engine(settings),
+        engine,
         client,
         Spill(client, settings.redis_spill, settings.queue_namespace),
         make_id,
@@ -41,10 +43,12 @@ def build_app(settings: Settings) -> Starlette:
     intake = Intake(stores.write, settings.receiver_max_waiting, settings.receiver_max_waiting_bytes)
     seal = open_sealer(settings).seal
     endpoint = Endpoint(intake, secrets, settings.livemode, make_id, now_ms, seal, settings.log_events)
+    pulse = open_pulse(settings, "receiver", Meters(endpoint.counts, endpoint.meter), engine)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        yield
+        async with beating(pulse):
+            yield
         await intake.close()
         hints.close()
         stores.close()

@@ -17,6 +17,7 @@ from payouts.errors import PayloadError, PayoutsError
 from payouts.event import Envelope, read_envelope
 from payouts.ids import IdMaker
 from payouts.logs import get_logger
+from payouts.meters import DELIVERIES, HttpMeter, Totals
 from payouts.sealing import Sealer
 from payouts.storage.inbox import WEBHOOK, NewEvent
 from webhooks.intake import Intake, OverloadedError
@@ -38,6 +39,15 @@ class Counts:
     other_mode: int = 0
     rejected: int = 0
     unavailable: int = 0
+
+    def totals(self) -> Totals:
+        """The same, as a meter."""
+        return {
+            (DELIVERIES, "stored"): self.received,
+            (DELIVERIES, "other_mode"): self.other_mode,
+            (DELIVERIES, "rejected"): self.rejected,
+            (DELIVERIES, "unavailable"): self.unavailable,
+        }
 
 
 class _Answer(Exception):  # noqa: N818 - not an error: a way out with a status
@@ -64,23 +74,31 @@ class Endpoint:
     """How the body is kept, in the inbox and in the spill."""
     log_events: bool = False
     counts: Counts = field(default_factory=Counts)
+    meter: HttpMeter = field(default_factory=lambda: HttpMeter("receiver"))
     now_s: Callable[[], float] = time.time
     _reading_bytes: int = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        began_s, status = time.perf_counter(), 500
         try:
             await self._take(scope, receive)
         except _Answer as answer:
+            status = answer.status
             await self._refuse(answer, send)
         except _HungUp:
-            return
+            status = 0
         except PayoutsError as error:
+            status = 503
             self.counts.unavailable += 1
             get_logger().warning("webhook.unavailable", reason=str(error))
             await _answer(send, 503, {"error": f"not stored: {error}; send it again later"}, retry=True)
         else:
+            status = 200
             await send(_OK_START)
             await send(_OK_BODY)
+        finally:
+            if status:
+                self.meter.answered(status, time.perf_counter() - began_s)
 
     async def _take(self, scope: Scope, receive: Receive) -> None:
         header = _signature_header(scope)

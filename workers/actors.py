@@ -46,6 +46,7 @@ class Actors:
         self._applier = parts.applier
         self._resolver = Resolver(parts.applier, parts.gateway)
         self._sender = parts.sender
+        self._outcomes = parts.outcomes
         self._messages = messages
         self._log_events = log_events
         self._log = get_logger()
@@ -95,7 +96,7 @@ class Actors:
             self._log.warning("partner.unverified", account=account, error=str(error), next="asked again")
 
     def send_on(self, result: BatchResult) -> None:
-        """Log what came of events, and send what follows from it."""
+        """Count and log what came of events, and send what follows from it."""
         self._report(result)
         try:
             for inbox_id in result.lookups:
@@ -113,6 +114,7 @@ class Actors:
         if not result.outcomes:
             return
         counts = Counter(str(outcome.status) for outcome in result.outcomes)
+        self._outcomes.add({(status,): count for status, count in counts.items()})
         self._log.info("batch.applied", events=len(result.outcomes), **counts)
         for outcome in result.outcomes:
             troubled = outcome.status in ("dead", "retrying")

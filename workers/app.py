@@ -11,7 +11,6 @@ from payouts.bootstrap import (
     open_channels,
     open_failure_watch,
     open_lookout,
-    open_presence,
     open_reconciler,
     open_replayer,
     open_rounds,
@@ -19,21 +18,21 @@ from payouts.bootstrap import (
     open_walker,
     open_walks,
     open_worker,
-    process_name,
 )
 from payouts.clock import now_ms
 from payouts.gate import forget_outflow
 from payouts.ids import IdMaker
 from payouts.logs import get_logger
+from payouts.meters import Meters
 from payouts.reopening import Reopener
 from payouts.repeating import forget_answers
 from payouts.scheduling import Schedules
 from payouts.settings import Settings
 from payouts.stopping import StopSignal
-from payouts.storage.presence import EVERY_S as PRESENCE_EVERY_S
+from payouts.storage.presence import EVERY_S as BEAT_EVERY_S
 from payouts.storage.revisions import require_current
 from payouts.storage.spill import Spill
-from payouts.stores import open_engine, open_redis
+from payouts.stores import open_engine, open_pulse, open_redis
 from workers.actors import Actors
 from workers.archive import Archiving
 from workers.broker import WakingRedisBroker
@@ -98,16 +97,16 @@ def run_worker(settings: Settings) -> None:
     for each in pools:
         each.start()
     get_logger().info("worker.started", threads=settings.worker_threads, livemode=settings.livemode)
-    presence = open_presence(settings, client)
-    presence.note("worker", process_name())
-    while not stop.wait(PRESENCE_EVERY_S):
-        presence.note("worker", process_name())
+    pulse = open_pulse(settings, "worker", parts.meters, parts.engine)
+    pulse.beat()
+    while not stop.wait(BEAT_EVERY_S):
+        pulse.beat()
     stopping = [threading.Thread(target=each.stop, args=(STOP_WITHIN_MS,)) for each in pools]
     for thread in stopping:
         thread.start()
     for thread in stopping:
         thread.join()
-    presence.leave("worker", process_name())
+    pulse.end()
     parts.engine.dispose()
     get_logger().info("worker.stopped")
 
@@ -146,7 +145,7 @@ def run_scheduler(settings: Settings) -> None:
         spill.drain(engine, make_id, messages.apply)
 
     lookout = open_lookout(settings, engine, client)
-    presence = open_presence(settings, client)
+    pulse = open_pulse(settings, "scheduler", Meters(), engine)
     stop = StopSignal()
     get_logger().info("scheduler.started", sweep_every_s=settings.sweep_interval_s)
     rounds = [Job("reconcile", STEP_EVERY_S, starter.sweep)] if settings.reconcile_interval_s else []
@@ -157,7 +156,7 @@ def run_scheduler(settings: Settings) -> None:
             *rounds,
             *([Job("catch up", LOOK_EVERY_S, walks.sweep)] if catches_up else []),
             *([Job("check the ledger", check_s, messages.check_ledger)] if check_s else []),
-            Job("presence", PRESENCE_EVERY_S, lambda: presence.note("scheduler", process_name())),
+            Job("pulse", BEAT_EVERY_S, pulse.beat),
             *([Job("archive", archive_s, messages.archive)] if archive_s else []),
             Job("look out", settings.sweep_interval_s, lookout.look),
             Job("sweep", settings.sweep_interval_s, sweeper.sweep),
@@ -175,6 +174,6 @@ def run_scheduler(settings: Settings) -> None:
         ],
         stop,
     )
-    presence.leave("scheduler", process_name())
+    pulse.end()
     engine.dispose()
     get_logger().info("scheduler.stopped")

@@ -48,14 +48,15 @@ def _start(examination: Examination) -> "queue.SimpleQueue[Sequence[Finding]]":
         try:
             found = examination.look()
         except Exception as error:  # noqa: BLE001 - whatever one examination meets, the others are told
-            found = [unknown(examination.check, _said(error), examination.remedy)]
+            found = [unknown(examination.check, said_of(error), examination.remedy)]
         answers.put(found)
 
     threading.Thread(target=run, name=f"doctor: {examination.check}", daemon=True).start()
     return answers
 
 
-def _said(error: Exception) -> str:
+def said_of(error: Exception) -> str:
+    """An error in one line for people, without what is secret."""
     name = "" if isinstance(error, PayoutsError) else f"{type(error).__name__}: "
     # SQLAlchemy's own text comes with the statement, over many lines: the server's words are enough.
     text = " ".join(str(getattr(error, "orig", None) or error).split())

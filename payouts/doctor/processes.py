@@ -3,9 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from payouts.doctor.finding import Check, Finding, bad, for_people, ok, warning
-from payouts.storage.presence import EVERY_S, Seen
-
-SEEN_WITHIN_MS = int(EVERY_S * 1000) * 3
+from payouts.storage.presence import SEEN_WITHIN_MS, Seen
 
 _CHECKS = {Check.PROCESS_WORKER: "worker", Check.PROCESS_SCHEDULER: "scheduler"}
 _WITHOUT = {

@@ -46,6 +46,34 @@ def database_facts(connection: Connection) -> DatabaseFacts:
     return DatabaseFacts(dialect, version, isolation, variables, int(used[1]) if used else None)
 
 
+@dataclass(frozen=True, slots=True)
+class ServerConnections:
+    """How many connections a server has, from whomever, and how many it allows."""
+
+    connected: int
+    most: int
+    user_most: int
+    """Of one user. 0: as many as in all."""
+
+
+def server_connections(connection: Connection) -> ServerConnections | None:
+    """Ask the server behind `connection`; None where it does not tell, or is none (SQLite)."""
+    if connection.dialect.name == "sqlite":
+        return None
+    said = {
+        str(name): str(value)
+        for question in (
+            "SHOW STATUS WHERE Variable_name = 'Threads_connected'",
+            "SHOW VARIABLES WHERE Variable_name IN ('max_connections', 'max_user_connections')",
+        )
+        for name, value in connection.exec_driver_sql(question)
+    }
+    if "Threads_connected" not in said or "max_connections" not in said:
+        return None
+    user_most = int(said.get("max_user_connections", "0"))
+    return ServerConnections(int(said["Threads_connected"]), int(said["max_connections"]), user_most)
+
+
 def database_clock(connection: Connection, clock: Clock) -> ClockReading | None:
     """The server's clock; None for SQLite, which has none but ours."""
     if connection.dialect.name == "sqlite":

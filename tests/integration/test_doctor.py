@@ -26,6 +26,7 @@ from payouts.storage.engine import build_engine
 from payouts.storage.presence import Presence
 from payouts.storage.spill import Spill
 from tests.integration.test_storage import new_event
+from tests.support.pulses import a_pulse
 from tests.support.requests import a_partner, a_request, keep, migrated
 from tests.support.sandbox import KEY, Sandbox, sandbox_here
 from tests.support.servers import RedisServer, SqlServer
@@ -207,21 +208,21 @@ def test_processes_are_there_until_they_leave_or_fall_silent(
     assert wrong(asked.processes()) == [no_worker, no_scheduler]
     with redis_server.client as client:
         here = Presence(client, "payouts", now_ms)
-        here.note("worker", "a:1")
-        Presence(client, "payouts", lambda: now_ms() - 120_000).note("scheduler", "a:2")
+        a_pulse(client, "worker", "a:1").beat()
+        a_pulse(client, "scheduler", "a:2", lambda: now_ms() - 120_000).beat()
         assert wrong(asked.processes()) == [no_scheduler]
-        here.note("scheduler", "a:2")
+        a_pulse(client, "scheduler", "a:2").beat()
         assert wrong(asked.processes()) == []
-        here.leave("worker", "a:1")
+        a_pulse(client, "worker", "a:1").end()
         assert wrong(asked.processes()) == [no_worker]
         # What ended more than a day ago is forgotten.
-        Presence(client, "payouts", lambda: now_ms() + 25 * HOUR_MS).note("worker", "b:1")
+        a_pulse(client, "worker", "b:1", lambda: now_ms() + 25 * HOUR_MS).beat()
         assert [each.name for each in here.seen()] == ["b:1"]
 
 
 def test_a_redis_that_is_away_fails_no_worker_that_says_it_is_there() -> None:
     with redis.Redis.from_url(NOWHERE, socket_timeout=1, retry=None) as client:
-        Presence(client, "payouts", now_ms).note("worker", "a:1")
+        a_pulse(client, "worker", "a:1").beat()
 
 
 def test_a_new_database_is_fine_waits_for_nothing_and_has_heard_nothing(engine: Engine) -> None:

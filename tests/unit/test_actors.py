@@ -25,7 +25,9 @@ def test_look_ups_beyond_the_limit_come_back_later_instead_of_waiting() -> None:
     messages: Any = SimpleNamespace(
         resolve_later=lambda inbox_id, delay_ms: later.append((inbox_id, delay_ms))
     )
-    actors = Actors(SimpleNamespace(applier=None, gateway=None, sender=None), messages, 500, False)  # type: ignore[arg-type]
+    actors = Actors(
+        SimpleNamespace(applier=None, gateway=None, sender=None, outcomes=None), messages, 500, False
+    )  # type: ignore[arg-type]
     resolver = SlowResolver()
     actors._resolver = resolver  # type: ignore[assignment]
 

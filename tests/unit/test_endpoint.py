@@ -67,3 +67,36 @@ def test_bodies_that_trickle_in_have_a_budget_together(monkeypatch: pytest.Monke
         assert endpoint._reading_bytes == 0
 
     asyncio.run(asyncio.wait_for(scene(), 10))
+
+
+def test_each_answer_is_counted_and_a_sender_that_hung_up_had_none() -> None:
+    endpoint = make()
+
+    async def whole() -> Any:
+        return {"type": "http.request", "body": b"{}", "more_body": False}
+
+    async def gone() -> Any:
+        return {"type": "http.disconnect"}
+
+    async def scene() -> None:
+        signed = {b"stripe-signature": b"t=1,v1=0"}
+        assert await call(endpoint, whole, signed) == 400
+        with pytest.raises(IndexError):
+            await call(endpoint, gone, signed)
+
+    asyncio.run(scene())
+
+    counted = {key: count for key, count in endpoint.meter.totals().items() if count and key[0] == "answers"}
+    assert counted == {("answers", "receiver", "4xx"): 1}
+
+
+def test_an_error_that_nobody_expected_counts_as_the_500_that_the_server_answers() -> None:
+    endpoint = make()
+
+    async def broken() -> Any:
+        raise RuntimeError("out of order")
+
+    with pytest.raises(RuntimeError):
+        asyncio.run(call(endpoint, broken, {b"stripe-signature": b"t=1,v1=0"}))
+
+    assert endpoint.meter.totals()["answers", "receiver", "5xx"] == 1

@@ -205,6 +205,21 @@ def test_seconds_of_trouble_are_waited_out(fake: Stripe) -> None:
     helper.join()
 
 
+def test_every_call_is_counted_by_what_came_of_it(fake: Stripe) -> None:
+    calls: list[tuple[str, str]] = []
+    gateway = SdkGateway(KEY, fake.url, called=lambda kind, outcome, _took_s: calls.append((kind, outcome)))
+    gateway.payout("po_1", None)
+    fake.refuse(404, type="invalid_request_error")
+    refusal(gateway)
+    fake.refuse(429, type="rate_limit_error")
+    refusal(gateway)
+    fake.hang_up = True
+    refusal(gateway)
+
+    tries = [("read", "limited")] * READ_TRIES + [("read", "failed")] * READ_TRIES
+    assert calls == [("read", "answered"), ("read", "refused"), *tries]
+
+
 def test_the_limits_in_production_are_seconds_and_the_client_retries_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -60,7 +60,8 @@ def test_live_events_that_wait_are_let_past(monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_worker_knows_of_live_events_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
     now_s = [1_000.0]
     monkeypatch.setattr("workers.actors.time", SimpleNamespace(monotonic=lambda: now_s[0]))
-    parts: Any = SimpleNamespace(applier=SimpleNamespace(apply=lambda _: None), gateway=None, sender=None)
+    applier = SimpleNamespace(apply=lambda _: None)
+    parts: Any = SimpleNamespace(applier=applier, gateway=None, sender=None, outcomes=None)
     actors = Actors(parts, SimpleNamespace(), 500, False)  # type: ignore[arg-type]
     actors.send_on = lambda _: None  # type: ignore[method-assign]
     assert not actors.live_lately()

@@ -25,6 +25,6 @@ def test_the_limits_on_the_page_are_those_of_the_code() -> None:
     assert sorted(ages.OPEN_WARN_MS.values()) == [hour_ms, 24 * hour_ms]
     assert (2_000, minute_ms) == (clocks.WARN_MS, clocks.BAD_MS)
     assert 5 * minute_ms == redis_server.DRAINED_WITHIN_MS
-    assert (EVERY_S, processes.SEEN_WITHIN_MS) == (10, 30_000)
+    assert (EVERY_S, processes.SEEN_WITHIN_MS) == (3, 30_000)
     assert f"in {diagnosing.WITHIN_S:.0f} seconds ({examining.STRIPE_WITHIN_S:.0f} for Stripe)" in PAGE
     assert f"{NEWEST:,} newest events" in PAGE

@@ -1,0 +1,118 @@
+"""The pulse of a process: every few seconds, off the hot path, one trip to Redis.
+
+It says that the process is there, how it is, and what it counted since. Where Redis does not answer nothing
+waits for it, and what was counted meanwhile is not shown.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+
+import redis
+from sqlalchemy import Engine
+from sqlalchemy.pool import QueuePool
+
+from payouts.clock import Clock
+from payouts.logs import get_logger
+from payouts.memory import read_memory
+from payouts.meters import Meters
+from payouts.storage.minutes import Minutes
+from payouts.storage.presence import EVERY_S, Pipeline, Presence, ProcessState, Role
+from payouts.version import VERSION
+
+TIMEOUT_S = 0.5
+"""Of the connection to Redis, and of its answer."""
+
+
+@dataclass(slots=True)
+class Pulse:
+    """Beats for one process.
+
+    Every beat is to come from the loop that does its work, so that one that hangs is not seen. Never from two
+    threads at once.
+    """
+
+    client: redis.Redis
+    presence: Presence
+    minutes: Minutes
+    meters: Meters
+    clock: Clock
+    role: Role
+    name: str
+    engine: Engine | None = None
+    """The process's own, whose connections are told of."""
+    started_at_ms: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.started_at_ms = self.clock()
+
+    def beat(self) -> None:
+        """Say how this process is. Never raises for Redis."""
+        state, counts = self.state(), self.meters.take()
+
+        def write(pipe: Pipeline) -> None:
+            self.presence.note(pipe, self.role, self.name, state)
+            self.minutes.add(pipe, self.clock(), counts)
+
+        self._send(write)
+
+    def end(self) -> None:
+        """Say what was counted last, and that it ends."""
+        counts = self.meters.take()
+
+        def write(pipe: Pipeline) -> None:
+            self.minutes.add(pipe, self.clock(), counts)
+            self.presence.leave(pipe, self.role, self.name)
+
+        self._send(write)
+
+    def state(self) -> ProcessState:
+        """How this process is now."""
+        memory = read_memory()
+        pool = _pool_of(self.engine)
+        return ProcessState(
+            version=VERSION,
+            started_at_ms=self.started_at_ms,
+            resident_bytes=memory.resident_bytes,
+            used_bytes=memory.used_bytes,
+            limit_bytes=memory.limit_bytes,
+            place=memory.place,
+            connections_used=pool.checkedout() if pool else None,
+            connections_open=pool.checkedout() + pool.checkedin() if pool else None,
+            connections_most=pool.size() if pool else None,
+        )
+
+    def _send(self, write: Callable[[Pipeline], None]) -> None:
+        try:
+            with self.client.pipeline(transaction=False) as pipe:
+                write(pipe)
+                pipe.execute()
+        except (redis.RedisError, OSError) as error:
+            # It is no error of the process's: its own work says more of a Redis that does not answer.
+            get_logger().debug("pulse.not_told", error=str(error)[:300])
+
+
+def _pool_of(engine: Engine | None) -> QueuePool | None:
+    pool = engine.pool if engine is not None else None
+    return pool if isinstance(pool, QueuePool) else None  # SQLite in memory has none
+
+
+@asynccontextmanager
+async def beating(pulse: Pulse) -> AsyncIterator[None]:
+    """While a server's event loop runs: beats from it, each on a thread, for a beat may wait for Redis."""
+    stop = asyncio.Event()
+
+    async def beat() -> None:
+        while not stop.is_set():
+            await asyncio.to_thread(pulse.beat)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), EVERY_S)
+
+    task = asyncio.create_task(beat())
+    try:
+        yield
+    finally:
+        stop.set()
+        await task  # not canceled: its thread would go on beside the last beat
+        await asyncio.to_thread(pulse.end)
