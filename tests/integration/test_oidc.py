@@ -4,13 +4,20 @@ import asyncio
 import hashlib
 import hmac
 import json
+import ssl
 import time
 import traceback
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 from joserfc import jwk
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
@@ -598,6 +605,48 @@ def test_nobody_there_is_told_in_words() -> None:
     failure = failure_of(lambda: oidc.begin(REDIRECT_URI))
     assert (failure.code, failure.transient) == ("provider_down", True)
     assert "could not be asked" in str(failure)
+
+
+def self_signed(folder: Path) -> ssl.SSLContext:
+    """TLS as somebody has it who is not the provider."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem = folder / "both.pem"
+    plain = (serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    pem.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, *plain)
+        + certificate.public_bytes(serialization.Encoding.PEM)
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem)
+    return context
+
+
+def test_a_provider_whose_certificate_nobody_vouches_for_is_told_nothing(tmp_path: Path) -> None:
+    told: list[object] = []
+
+    async def listen(writer: asyncio.StreamWriter) -> None:
+        told.append(writer)
+
+    async def story() -> None:
+        async with Socket(listen, self_signed(tmp_path)) as url:
+            oidc = OidcProvider(
+                oidc_settings(oidc_issuer=url.replace("http://127.0.0.1", "https://localhost"))
+            )
+            await oidc.begin(REDIRECT_URI)
+
+    failure = failure_of(story)
+    assert failure.code == "provider_down"
+    assert "certificate" in str(failure.for_log["cause"]).lower()
+    assert told == []
 
 
 def test_finishing_has_a_limit_for_all_calls_together(small: SmallProvider) -> None:

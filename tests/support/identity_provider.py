@@ -4,6 +4,7 @@ import asyncio
 import base64
 import hashlib
 import json
+import ssl
 import time
 from collections.abc import Callable
 from functools import cache
@@ -170,12 +171,15 @@ def unsigned(claims: Json, header: Json, signature: bytes = b"") -> str:
 class Socket:
     """A server on this machine that answers every request by `behave`, to hang and to flood for real."""
 
-    def __init__(self, behave: Callable[[asyncio.StreamWriter], Any]) -> None:
+    def __init__(
+        self, behave: Callable[[asyncio.StreamWriter], Any], tls: ssl.SSLContext | None = None
+    ) -> None:
         self._behave = behave
+        self._tls = tls
         self._tasks: list[asyncio.Task[Any] | None] = []
 
     async def __aenter__(self) -> str:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self._tls)
         return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
 
     async def __aexit__(self, *_: object) -> None:
