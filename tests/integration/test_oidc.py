@@ -1,12 +1,14 @@
 """Signing in at a provider that keeps to the rules, and at one that does not."""
 
 import asyncio
+import gzip
 import hashlib
 import hmac
 import json
 import ssl
 import time
 import traceback
+import warnings
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -524,6 +526,33 @@ def test_an_answer_that_is_none_is_told_in_words_wherever_it_comes(
     assert failure.code in {"provider_down", "provider_unfit", "userinfo_bad"}
     assert "other.example.com" not in str(failure)
     assert not [asked for asked in small.asked if asked not in ("discovery", "keys", "token", "userinfo")]
+
+
+def test_a_redirect_is_not_followed_even_to_a_good_document(small: SmallProvider) -> None:
+    elsewhere = RedirectResponse("https://other.example.com/.well-known/openid-configuration")
+    small.before = lambda asked: elsewhere if small.count("discovery") == 1 else None
+    assert "HTTP 307" in str(Visit(small).failure())
+    assert small.count("discovery") == 1
+
+
+def test_a_packed_answer_is_refused_before_it_is_unpacked(small: SmallProvider) -> None:
+    packed = gzip.compress(json.dumps(small.facts).encode())
+    small.before = lambda asked: Response(packed, 200, {"content-encoding": "gzip"})
+    assert "compressed" in str(Visit(small).failure())
+
+
+@pytest.mark.parametrize("keys", [[], [{"kty": "oct", "k": "eA"}], "enc", "weak"])
+def test_a_key_set_without_a_key_to_sign_with_is_said_to_be_one(small: SmallProvider, keys: Any) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # joserfc itself warns of keys that are too short
+        made = {
+            "enc": [{**small.signing.as_dict(private=False), "use": "enc"}],
+            "weak": [jwk.RSAKey.generate_key(1024, {"kid": "first"}).as_dict(private=False)],
+        }
+    small.keys = made[keys] if isinstance(keys, str) else keys
+    failure = Visit(small).failure()
+    assert failure.code == "provider_unfit"
+    assert "no key that an ID token may be signed with" in str(failure)
 
 
 @pytest.mark.parametrize("answer", [{}, {"id_token": 7, "access_token": "x"}, {"access_token": "access-1"}])
