@@ -86,7 +86,7 @@ class OidcProvider:
         self.name = settings.oidc_name
         self._settings = settings
         self._clock = clock
-        self._line = ProviderLine(transport, waits.call_s)
+        self._line = ProviderLine(settings.oidc_issuer, transport, waits.call_s)
         self._waits = waits
         self._facts = Kept(self._fetch_facts, clock, FACTS_AGE_MS, FAILURE_PAUSE_MS)
         self._keys = Kept(self._fetch_keys, clock, KEYS_AGE_MS, FAILURE_PAUSE_MS)

@@ -24,15 +24,23 @@ _AGAIN = "try again in a minute; whoever is signed in stays so"
 
 
 class ProviderLine:
-    """Makes the calls. `transport` is for tests: by default it is the network, by the environment's proxy."""
+    """Makes the calls to the provider that `issuer` names. `transport`, for tests, stands for the network.
+
+    By the environment's proxy (HTTPS_PROXY, NO_PROXY), but for a provider on this machine: what goes to it is
+    not encrypted, and is nobody else's.
+    """
 
     def __init__(
-        self, transport: httpx2.AsyncBaseTransport | None = None, call_timeout_s: float = CALL_TIMEOUT_S
+        self,
+        issuer: str,
+        transport: httpx2.AsyncBaseTransport | None = None,
+        call_timeout_s: float = CALL_TIMEOUT_S,
     ) -> None:
         self._call_timeout_s = call_timeout_s
         self._options: dict[str, Any] = {
             "timeout": call_timeout_s,
             "follow_redirects": False,
+            "trust_env": issuer.startswith("https://"),
             # Not compressed: a few bytes could grow to gigabytes after they were counted.
             "headers": {"Accept-Encoding": "identity", "User-Agent": f"payouts/{VERSION}"},
             "event_hooks": {"response": [_bound]},

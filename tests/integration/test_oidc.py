@@ -678,6 +678,29 @@ def test_a_provider_whose_certificate_nobody_vouches_for_is_told_nothing(tmp_pat
     assert told == []
 
 
+@pytest.mark.parametrize(
+    ("issuer", "by_proxy"), [("https://id.example.com", True), ("http://127.0.0.1:1", False)]
+)
+def test_the_environments_proxy_is_used_but_not_for_a_provider_on_this_machine(
+    issuer: str, by_proxy: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[object] = []
+
+    async def listen(writer: asyncio.StreamWriter) -> None:
+        told.append(writer)
+
+    async def story() -> None:
+        async with Socket(listen) as proxy:
+            for name in ("HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy"):
+                monkeypatch.setenv(name, proxy)
+            for name in ("NO_PROXY", "no_proxy"):
+                monkeypatch.delenv(name, raising=False)
+            await OidcProvider(oidc_settings(oidc_issuer=issuer)).begin(REDIRECT_URI)
+
+    assert failure_of(story).code == "provider_down"
+    assert bool(told) is by_proxy
+
+
 def test_finishing_has_a_limit_for_all_calls_together(small: SmallProvider) -> None:
     async def story() -> None:
         async with Socket(hang) as url:
