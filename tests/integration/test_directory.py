@@ -101,11 +101,12 @@ def test_a_person_added_here_under_the_same_name_stays_somebody_else(door: Door)
     assert door.people()[0] == ("anna@example.com", Role.ADMIN)
 
 
-def test_two_first_sign_ins_at_once_are_one_person(door: Door) -> None:
+@pytest.mark.parametrize("username", ["", "anna-of-old"], ids=["same name", "renamed meanwhile"])
+def test_two_first_sign_ins_at_once_are_one_person(door: Door, username: str) -> None:
     with ThreadPoolExecutor(1) as pool:
         with door.engine.begin() as connection:
             first = admit_identity(door.step(connection), ANNA, parse_role_rules(RULES))
-            other = pool.submit(door.admit, ANNA)
+            other = pool.submit(door.admit, replace(ANNA, username=username))
             time.sleep(0.3)  # the other has come as far as it can before this one commits
         assert other.result(30) == first
     assert door.people() == [("anna@example.com", "operator")]
