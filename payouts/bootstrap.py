@@ -2,7 +2,7 @@
 
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,12 +16,14 @@ from payouts.channels.folder import FolderChannel
 from payouts.channels.log import LogChannel
 from payouts.clock import Clock, now_ms
 from payouts.desk import SendingRules
+from payouts.emergency_watch import EmergencyWatch
 from payouts.errors import SettingsError
 from payouts.failure_watch import FailureWatch
 from payouts.gateway import NoGateway, StripeGateway
 from payouts.ids import IdMaker
 from payouts.lookout import Lookout
 from payouts.lookup import Resolver
+from payouts.mode import Modes
 from payouts.notices import Channel, Route
 from payouts.payloads import Payloads
 from payouts.readiness import HOUR_MS, GateRules
@@ -34,6 +36,7 @@ from payouts.sealing import Sealer
 from payouts.sending import Sender
 from payouts.settings import Settings
 from payouts.shelf import open_shelf
+from payouts.storage.emergency_switch import EmergencySwitch
 from payouts.storage.engine import build_engine
 from payouts.storage.presence import Presence
 from payouts.storage.token_bucket import TokenBucket
@@ -116,7 +119,9 @@ def open_worker(settings: Settings, client: redis.Redis, clock: Clock = now_ms) 
     payloads = open_payloads(settings)
     rules = Rules(make_id, clock, worker, settings.event_max_attempts, payloads=payloads)
     lookout = open_lookout(settings, engine, client, clock)
-    sender = Sender(engine, gateway, sending_rules(settings, make_id, clock, worker), lookout)
+    watch = open_emergency_watch(settings, client)
+    sending = sending_rules(settings, make_id, clock, worker, watch.is_on)
+    sender = Sender(engine, gateway, sending, lookout)
     return WorkerParts(engine, Applier(engine, rules), sender, gateway)
 
 
@@ -125,11 +130,35 @@ def open_lookout(settings: Settings, engine: Engine, client: redis.Redis, clock:
     return Lookout(engine, Trail(client, settings.queue_namespace), IdMaker(clock), clock)
 
 
-def sending_rules(settings: Settings, make_id: IdMaker, clock: Clock, worker: str) -> SendingRules:
-    """What payouts are sent by."""
+def open_emergency_switch(settings: Settings, client: redis.Redis) -> EmergencySwitch:
+    """The switch of emergency mode."""
+    return EmergencySwitch(client, settings.queue_namespace)
+
+
+def open_emergency_watch(settings: Settings, client: redis.Redis) -> EmergencyWatch:
+    """What a process knows of that switch."""
+    return EmergencyWatch(open_emergency_switch(settings, client), by_setting=settings.enable_mock_data)
+
+
+def open_modes(settings: Settings, engine: Engine, client: redis.Redis) -> Modes:
+    """What tells the mode of the service."""
+    watch = open_emergency_watch(settings, client)
+    return Modes(engine, watch.now, settings.maintenance_mode)
+
+
+def sending_rules(
+    settings: Settings,
+    make_id: IdMaker,
+    clock: Clock,
+    worker: str,
+    emergency: Callable[[], bool] = lambda: False,
+) -> SendingRules:
+    """What payouts are sent by; `emergency` says whether that mode is on."""
     return SendingRules(
         *(make_id, clock, worker, gate_rules(settings)),
         shadow=settings.shadow_mode,
+        maintenance=settings.maintenance_mode,
+        emergency=emergency,
         lease_ms=int(settings.send_lease_s * 1000),
         doubt_ms=int(settings.doubt_minutes * 60_000),
     )

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from starlette.applications import Starlette
 from starlette.routing import Route
 
-from payouts.bootstrap import open_receiver_engine, open_redis, open_sealer
+from payouts.bootstrap import open_emergency_watch, open_receiver_engine, open_redis, open_sealer
 from payouts.clock import now_ms
 from payouts.ids import IdMaker
 from payouts.settings import Settings
@@ -36,6 +36,7 @@ def build_app(settings: Settings) -> Starlette:
         Spill(client, settings.redis_spill, settings.queue_namespace),
         make_id,
         hints.add,
+        open_emergency_watch(settings, client),
     )
     hints.breaker = stores.redis
     intake = Intake(stores.write, settings.receiver_max_waiting, settings.receiver_max_waiting_bytes)

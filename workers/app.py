@@ -9,6 +9,8 @@ from dramatiq.middleware import Retries
 from payouts.bootstrap import (
     open_archiver,
     open_channels,
+    open_emergency_switch,
+    open_emergency_watch,
     open_engine,
     open_failure_watch,
     open_lookout,
@@ -24,6 +26,7 @@ from payouts.bootstrap import (
     process_name,
 )
 from payouts.clock import now_ms
+from payouts.emergency import write_notes
 from payouts.gate import forget_outflow
 from payouts.ids import IdMaker
 from payouts.logs import get_logger
@@ -143,8 +146,15 @@ def run_scheduler(settings: Settings) -> None:
     asks_stripe = bool(settings.stripe_api_key.get_secret_value())
     catches_up = asks_stripe and (settings.catch_up_interval_s or settings.proof_daily)
 
+    switch = open_emergency_switch(settings, client)
+    emergency = open_emergency_watch(settings, client)
+
+    def note_emergency() -> None:
+        write_notes(engine, switch, make_id, now_ms)
+
     def drain() -> None:
-        spill.drain(engine, make_id, messages.apply)
+        if not emergency.is_on():
+            spill.drain(engine, make_id, messages.apply)
 
     lookout = open_lookout(settings, engine, client)
     presence = open_presence(settings, client)
@@ -162,6 +172,7 @@ def run_scheduler(settings: Settings) -> None:
             *([Job("archive", archive_s, messages.archive)] if archive_s else []),
             Job("look out", settings.sweep_interval_s, lookout.look),
             Job("sweep", settings.sweep_interval_s, sweeper.sweep),
+            Job("note emergency", settings.sweep_interval_s, note_emergency),
             Job("drain", settings.sweep_interval_s, drain),
             Job("replay", settings.sweep_interval_s, replays.sweep),
             Job("reopen", settings.sweep_interval_s, reopen),

@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, select, update
 
 from payouts.errors import NotFoundError
-from payouts.people import Actor, Role, Scope
+from payouts.people import PROGRAM_PREFIX, Actor, Role, Scope
 from payouts.storage.engine import is_contention
 from payouts.storage.paging import page
 from payouts.storage.people_tables import people, tokens
@@ -48,6 +48,17 @@ def look_up(engine: Engine, token: str, at_ms: int) -> tuple[Actor, Token]:
         if found is not None and found.person_id is not None:
             person = next(iter(PEOPLE.find(connection, people.c.id == found.person_id)), None)
     return admit(digest, found, person, at_ms)
+
+
+def name_of(connection: Connection, digest: str) -> str | None:
+    """The person or program whose token has this digest, good or not; None where there is no such token."""
+    found = next(iter(TOKENS.find(connection, tokens.c.digest == digest)), None)
+    if found is None:
+        return None
+    if found.person_id is None:
+        return PROGRAM_PREFIX + found.name
+    person = next(iter(PEOPLE.find(connection, people.c.id == found.person_id)), None)
+    return None if person is None else person.name
 
 
 def _note_use(engine: Engine, token_id: int, at_ms: int) -> None:
