@@ -1,6 +1,7 @@
 """`payouts emergency` and `payouts mode`: emergency mode, and which mode the service is in."""
 
 import getpass
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -11,10 +12,11 @@ import typer
 
 from console.acting import AsOption, token_of
 from console.context import DataOption, JsonOption, settings_of
-from console.output import say, short_time, write_json
+from console.output import err, say, short_time, write_json
 from console.request_commands import ReasonOption
 from payouts.clock import now_ms
 from payouts.emergency_state import SETTING
+from payouts.errors import StoreUnavailableError
 from payouts.ids import IdMaker
 
 if TYPE_CHECKING:
@@ -87,12 +89,20 @@ def show(as_json: JsonOption = False, data: DataOption = None) -> None:
 
 def mode(as_json: JsonOption = False, data: DataOption = None) -> None:
     """Show the mode of the service: normal, or what keeps payouts from being sent, the gravest first."""
-    from payouts.bootstrap import open_engine, open_modes, open_redis
+    import redis
 
+    from payouts.bootstrap import open_emergency_switch, open_engine, open_modes, open_redis
+    from payouts.logs import configure_logging
+
+    configure_logging("error", "console")  # what this command has to say, it prints itself
     settings = settings_of(data)
     engine = open_engine(_impatient(settings))
     try:
         with open_redis(settings, TIMEOUT_S) as client:
+            try:
+                open_emergency_switch(settings, client).read()
+            except redis.RedisError:
+                err().print(_UNKNOWN, markup=False, soft_wrap=True)
             found = open_modes(settings, engine, client).all_now()
     finally:
         engine.dispose()
@@ -104,6 +114,7 @@ def mode(as_json: JsonOption = False, data: DataOption = None) -> None:
         say(f"{each.mode}{since}" + (f" by {each.by}: {each.reason}" if each.by else ""))
 
 
+_UNKNOWN = "Redis does not answer: whether emergency mode is switched on is not known"
 _HOW_OFF = "take it out of the settings of receivers, workers and API, and start them again"
 
 
@@ -129,6 +140,8 @@ class _Switching:
 
 @contextmanager
 def _switching(data: Path | None, as_name: str | None) -> Iterator[_Switching]:
+    import redis
+
     from payouts.bootstrap import open_emergency_switch, open_engine, open_redis
 
     settings = settings_of(data)
@@ -137,6 +150,11 @@ def _switching(data: Path | None, as_name: str | None) -> Iterator[_Switching]:
         by = _who(engine, token_of(data, as_name))
         with open_redis(settings, TIMEOUT_S) as client:
             yield _Switching(settings, engine, open_emergency_switch(settings, client), by)
+    except redis.RedisError as error:
+        raise StoreUnavailableError(
+            f"Redis does not answer, and the switch is kept there ({error}): set {SETTING}=true for "
+            "receivers, workers and API instead, and start them again"
+        ) from None
     finally:
         engine.dispose()
 
@@ -155,7 +173,14 @@ def _who(engine: "Engine", token: str) -> "Actor | Unchecked":
         if not is_unavailable(error):
             raise
     say("the database does not answer: who you are is looked up when it does")
-    return Unchecked(getpass.getuser(), digest_of(token))
+    return Unchecked(_login(), digest_of(token))
+
+
+def _login() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"user-{os.getuid()}"  # in a container, as a rule: nobody is named there
 
 
 def _impatient(settings: "Settings") -> "Settings":

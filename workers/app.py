@@ -26,7 +26,6 @@ from payouts.bootstrap import (
     process_name,
 )
 from payouts.clock import now_ms
-from payouts.emergency import write_notes
 from payouts.gate import forget_outflow
 from payouts.ids import IdMaker
 from payouts.logs import get_logger
@@ -43,6 +42,7 @@ from workers.archive import Archiving
 from workers.broker import WakingRedisBroker
 from workers.catch_up import LOOK_EVERY_S, CatchingUp, WalkStarter
 from workers.check import LedgerChecking
+from workers.drain import Drainer
 from workers.messages import Messages
 from workers.notify import NoticeSweeper, Notifier
 from workers.reconcile import STEP_EVERY_S, Reconciling, RoundStarter
@@ -146,15 +146,8 @@ def run_scheduler(settings: Settings) -> None:
     asks_stripe = bool(settings.stripe_api_key.get_secret_value())
     catches_up = asks_stripe and (settings.catch_up_interval_s or settings.proof_daily)
 
-    switch = open_emergency_switch(settings, client)
-    emergency = open_emergency_watch(settings, client)
-
-    def note_emergency() -> None:
-        write_notes(engine, switch, make_id, now_ms)
-
-    def drain() -> None:
-        if not emergency.is_on():
-            spill.drain(engine, make_id, messages.apply)
+    switch, watch = open_emergency_switch(settings, client), open_emergency_watch(settings, client)
+    drainer = Drainer(engine, spill, switch, watch, make_id, now_ms, messages.apply)
 
     lookout = open_lookout(settings, engine, client)
     presence = open_presence(settings, client)
@@ -172,8 +165,8 @@ def run_scheduler(settings: Settings) -> None:
             *([Job("archive", archive_s, messages.archive)] if archive_s else []),
             Job("look out", settings.sweep_interval_s, lookout.look),
             Job("sweep", settings.sweep_interval_s, sweeper.sweep),
-            Job("note emergency", settings.sweep_interval_s, note_emergency),
-            Job("drain", settings.sweep_interval_s, drain),
+            Job("note emergency", settings.sweep_interval_s, drainer.write_notes),
+            Job("drain", settings.sweep_interval_s, drainer.drain),
             Job("replay", settings.sweep_interval_s, replays.sweep),
             Job("reopen", settings.sweep_interval_s, reopen),
             Job("watch failures", WATCH_EVERY_S, open_failure_watch(settings, engine).look),
