@@ -4,6 +4,8 @@ Switched in Redis, so that it works while the database does not. The entry in th
 as the database answers: by the command itself, else by the scheduler.
 """
 
+from functools import partial
+
 from sqlalchemy import Connection, Engine
 
 from payouts.clock import Clock, iso
@@ -20,6 +22,8 @@ from payouts.storage.people_rows import name_of
 from payouts.storage.unit import in_transaction
 
 ON, OFF = "emergency.on", "emergency.off"
+HEARD_AFTER_MS = 2_000
+"""By then every process that asks for the switch each second has heard of it."""
 
 
 def switch_on(
@@ -57,15 +61,18 @@ def switch_off(
 def write_notes(engine: Engine, switch: EmergencySwitch, make_id: IdMaker, clock: Clock) -> int:
     """Put every switching into the audit log that is not there yet, each once; returns how many.
 
-    Once one was switched off, what waited for that is due. Raises what a lost database or Redis raises.
+    Once every process has heard that it is off, what waited for that is due: the note stays until then, for
+    the scheduler. Raises what a lost database or Redis raises.
     """
-    notes = switch.notes()
-    for note in notes:
-        in_transaction(engine, lambda connection, note=note: _write(connection, note, make_id))  # type: ignore[misc]
+    written = 0
+    for note in switch.notes():
+        written += in_transaction(engine, partial(_write, note=note, make_id=make_id))
+        if note.action == OFF:
+            if clock() < note.at_ms + HEARD_AFTER_MS:
+                continue  # who has not heard of it yet would stop again what is woken now
+            wake_stopped(engine, [EMERGENCY], clock)
         switch.forget(note)
-    if any(note.action == OFF for note in notes):
-        wake_stopped(engine, [EMERGENCY], clock)
-    return len(notes)
+    return written
 
 
 def _note(action: str, by: Actor | Unchecked, reason: str, make_id: IdMaker, now_ms: int) -> Note:
@@ -77,7 +84,7 @@ def _note(action: str, by: Actor | Unchecked, reason: str, make_id: IdMaker, now
     return Note(str(make_id()), action, now_ms, by.name, digest, check_reason(reason))
 
 
-def _write(connection: Connection, note: Note, make_id: IdMaker) -> None:
+def _write(connection: Connection, note: Note, make_id: IdMaker) -> bool:
     by, details = note.by, {}
     if note.token_digest is not None:
         found = name_of(connection, note.token_digest)
@@ -88,7 +95,7 @@ def _write(connection: Connection, note: Note, make_id: IdMaker) -> None:
     name = "alert.emergency_on" if note.action == ON else "alert.emergency_off"
     # Whoever is killed behind the commit writes it again: the notice's key says that it is there.
     if not insert_platform_notice(connection, PlatformNotice(name, note.at_ms, text, note.id), make_id):
-        return
+        return False
     audit_rows.append(
         *(connection, make_id, note.at_ms),
         actor=by,
@@ -97,3 +104,4 @@ def _write(connection: Connection, note: Note, make_id: IdMaker) -> None:
         reason=note.reason,
         details=details,
     )
+    return True

@@ -29,6 +29,7 @@ class EmergencyWatch:
         self._switch, self._by_setting = switch, by_setting
         self._every_s, self._monotonic = every_s, monotonic
         self._known: Switched | None = None
+        self._heard = False
         self._asked_s: float | None = None
         self._guard = threading.Lock()
 
@@ -39,9 +40,18 @@ class EmergencyWatch:
 
     def ask(self) -> Switched | None:
         """How it stands, at most a second old. Raises redis.RedisError."""
-        if self._by_setting or not self._is_my_turn():
+        if self._by_setting:
             return self.known
-        self._known = self._switch.read()
+        if not self._heard:
+            with self._guard:  # the others wait: nobody may take it for off before the first answer
+                if not self._heard and self._is_time():
+                    self._known = self._switch.read()
+                    self._heard = True
+            return self.known
+        with self._guard:
+            mine = self._is_time()
+        if mine:
+            self._known = self._switch.read()
         return self._known
 
     def now(self) -> Switched | None:
@@ -56,10 +66,9 @@ class EmergencyWatch:
         """Whether it is on, as `now`."""
         return self.now() is not None
 
-    def _is_my_turn(self) -> bool:
-        with self._guard:
-            now_s = self._monotonic()
-            if self._asked_s is not None and now_s - self._asked_s < self._every_s:
-                return False
-            self._asked_s = now_s
-            return True
+    def _is_time(self) -> bool:
+        now_s = self._monotonic()
+        if self._asked_s is not None and now_s - self._asked_s < self._every_s:
+            return False
+        self._asked_s = now_s
+        return True

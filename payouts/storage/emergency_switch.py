@@ -38,7 +38,7 @@ class EmergencySwitch:
     def read(self) -> Switched | None:
         """How it stands; None: off."""
         held: Any = self._client.get(self._key)
-        return None if held is None else msgspec.json.decode(held, type=Switched)
+        return None if held is None else _read(held)
 
     def turn_on(self, switched: Switched, note: Note) -> bool:
         """Switch it on, and leave `note`; False where it is on already."""
@@ -48,7 +48,7 @@ class EmergencySwitch:
     def turn_off(self, note: Note) -> Switched | None:
         """Switch it off, and leave `note`; what it was, None where it is off already."""
         held: Any = self._off(keys=[self._key, self._notes], args=[msgspec.json.encode(note)])
-        return msgspec.json.decode(held, type=Switched) if held else None
+        return _read(held) if held else None
 
     def notes(self) -> list[Note]:
         """The oldest that are not in the audit log yet."""
@@ -58,3 +58,13 @@ class EmergencySwitch:
     def forget(self, note: Note) -> None:
         """It is in the audit log."""
         self._client.lrem(self._notes, 1, msgspec.json.encode(note).decode())
+
+
+def _read(held: bytes) -> Switched:
+    try:
+        return msgspec.json.decode(held, type=Switched)
+    except msgspec.MsgspecError:
+        return _UNREADABLE  # set by hand, or by another version: on all the same
+
+
+_UNREADABLE = Switched(0, "unknown", "the switch in Redis is set, and does not read as this version's")

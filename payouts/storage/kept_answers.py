@@ -12,7 +12,7 @@ from collections.abc import Callable
 import msgspec
 import redis
 
-from payouts.errors import PayloadUnavailableError
+from payouts.errors import PayloadError, PayloadUnavailableError
 from payouts.logs import get_logger
 from payouts.sealing import Sealer
 
@@ -69,13 +69,13 @@ class KeptAnswers:
             return None
         if held is None:
             return None
-        kept = msgspec.msgpack.decode(held, type=Kept)  # type: ignore[arg-type]
-        if kept.name != name:
-            return None
         try:
+            kept = msgspec.msgpack.decode(held, type=Kept)  # type: ignore[arg-type]
+            if kept.name != name:
+                return None
             return msgspec.structs.replace(kept, body=self._sealer.open(kept.body))
-        except PayloadUnavailableError:
-            return None  # sealed by a key that is gone
+        except (msgspec.MsgspecError, PayloadError, PayloadUnavailableError):
+            return None  # written by another version, or sealed by a key that is gone
 
     def _place(self, name: str) -> str:
         return f"{self._namespace}:answers:{int(name[:8], 16) % PLACES}"

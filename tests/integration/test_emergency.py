@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ from payouts.apply import Applier
 from payouts.batch import Rules
 from payouts.clock import now_ms
 from payouts.emergency import switch_off, switch_on, write_notes
-from payouts.emergency_state import Unchecked
+from payouts.emergency_state import Switched, Unchecked
 from payouts.emergency_watch import EmergencyWatch
 from payouts.errors import RefusedError
 from payouts.people import BOOTSTRAP, Role
@@ -133,6 +135,9 @@ def test_nothing_is_paid_while_it_is_on_and_what_waited_goes_out_afterwards(benc
 
     bench.off()
     bench.drainer.write_notes()
+    assert bench.send(request_id) == "queued", "a worker that has not heard of it would stop it again"
+    bench.clock.pass_(seconds=3)
+    bench.drainer.write_notes()
     assert bench.send(request_id) == "sent"
     assert len(bench.stripe.calls) == 2
 
@@ -220,8 +225,10 @@ def test_each_switching_is_on_record_once_even_if_its_writer_is_killed(
             bench.drainer.write_notes()
     bench.off()
 
-    assert bench.drainer.write_notes() == 2
+    assert bench.drainer.write_notes() == 1
+    bench.clock.pass_(seconds=3)
     assert bench.drainer.write_notes() == 0
+    assert bench.switch.notes() == []
     actions = bench.rows("SELECT action, actor, reason FROM audit ORDER BY number")
     assert actions == [("emergency.on", "anna", "no database"), ("emergency.off", "ben", "it is back")]
     told = bench.rows("SELECT name FROM outbox ORDER BY created_at_ms, name DESC")
@@ -241,8 +248,15 @@ def test_it_is_switched_once_and_by_those_who_may(small: Bench) -> None:
     assert len(small.switch.notes()) == 1
 
 
+def test_a_switch_that_was_set_by_hand_counts_as_on_and_is_switched_off(small: Bench) -> None:
+    small.client.set("payouts:emergency", "true")
+    assert small.watch.is_on()
+    small.off()
+    assert not small.watch.is_on()
+
+
 def test_while_redis_does_not_answer_it_stays_as_it_was_last_heard_of(own_redis: RedisServer) -> None:
-    switch = EmergencySwitch(own_redis.client, "payouts")
+    switch = EmergencySwitch(redis.Redis.from_url(own_redis.url, retry=None), "payouts")
     now_s = [0.0]
     watch = EmergencyWatch(switch, monotonic=lambda: now_s[0])
     assert watch.now() is None
@@ -311,3 +325,19 @@ def test_a_redis_that_does_not_answer_leaves_the_setting_and_the_command_says_so
     done = run_here("emergency", "on", "--reason", "no database", **nowhere)
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
     assert "set ENABLE_MOCK_DATA=true" in done.stderr
+
+
+def test_a_process_that_starts_while_it_is_on_takes_it_for_off_in_none_of_its_threads(
+    redis_server: RedisServer,
+) -> None:
+    class SlowSwitch(EmergencySwitch):
+        def read(self) -> Switched | None:
+            time.sleep(0.2)
+            return super().read()
+
+    switch = SlowSwitch(redis_server.client, "payouts")
+    switch_on(switch, ANNA, "no database", make_id, NOW_MS)
+    watch = EmergencyWatch(switch)
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(lambda _: watch.is_on(), range(4))) == [True] * 4
