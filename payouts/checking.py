@@ -89,7 +89,7 @@ class Total:
 
 
 def totals(connection: Connection, most: int = COUNTED_MOST) -> list[Total]:
-    """What each kind holds in all: counted now from `most` rows, and what needs more as it was last counted."""
+    """What each kind holds in all: counted now from `most` rows, and else as it was counted last."""
     kept, left, found = sums(connection), most, []
     for currency, kind in summed_kinds(connection):
         amount_minor, read = sum_at_most(connection, currency, kind, left)

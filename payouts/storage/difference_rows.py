@@ -117,13 +117,28 @@ def open_of(
 
 
 def difference_list(
-    connection: Connection, filters: Filters, limit: int, *, only_open: bool = False
+    connection: Connection,
+    filters: Filters,
+    limit: int,
+    *,
+    only_open: bool = False,
+    only_healed: bool = False,
 ) -> list[dict[str, Any]]:
     """Differences, newest first."""
     query = select(*(column for column in differences.c if column.name != "open_key"))
     if only_open:
         query = query.where(differences.c.healed_at_ms.is_(None))
+    if only_healed:
+        query = query.where(differences.c.healed_at_ms.is_not(None))
     return page(connection, query, differences, filters, limit)
+
+
+def count_open(connection: Connection, most: int) -> dict[str, int]:
+    """How many of the newest `most` open differences are of each kind; those that have none are left out."""
+    d = differences.c
+    newest = select(d.id, d.kind).where(d.healed_at_ms.is_(None)).order_by(d.id.desc()).limit(most).subquery()
+    rows = connection.execute(select(newest.c.kind, func.count().label("count")).group_by(newest.c.kind))
+    return {row.kind: row[1] for row in rows}
 
 
 def healed_since(connection: Connection, at_ms: int) -> int:

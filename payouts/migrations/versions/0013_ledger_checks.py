@@ -37,9 +37,7 @@ def upgrade() -> None:
             nullable=True,
             comment="when it last held; NULL: never while it was checked",
         ),
-        sa.Column(
-            "violations", sa.Integer(), nullable=False, comment="how many were found, up to a limit"
-        ),
+        sa.Column("violations", sa.Integer(), nullable=False, comment="how many were found, up to a limit"),
         sa.Column("first_text", sa.String(1000), nullable=True, comment="the first of them"),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("account", "name", name="uq_ledger_checks_account_name"),
