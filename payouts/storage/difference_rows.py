@@ -12,7 +12,7 @@ from payouts.errors import RowIdTakenError
 from payouts.ids import IdMaker
 from payouts.storage.bulk import insert_rows
 from payouts.storage.difference_tables import SIDE_CHARS, TEXT_CHARS, differences
-from payouts.storage.paging import page
+from payouts.storage.paging import page, window_floor
 from payouts.storage.payout_rows import PENDING_DELIVERY
 from payouts.storage.queries import Filters
 from payouts.storage.records import Records
@@ -131,6 +131,11 @@ def difference_list(
     if only_healed:
         query = query.where(differences.c.healed_at_ms.is_not(None))
     return page(connection, query, differences, filters, limit)
+
+
+def difference_floor(connection: Connection, before_id: int | None, most: int) -> int | None:
+    """The id down to which `most` differences before `before_id` reach; None where they reach the first."""
+    return window_floor(connection, differences, before_id, most)
 
 
 def count_open(connection: Connection, most: int) -> dict[str, int]:

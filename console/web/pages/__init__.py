@@ -1,6 +1,6 @@
 """The pages, a module each: its routes, and functions of a `Call` that answer them."""
 
-from console.web.pages import events, find, me, overview, partners
+from console.web.pages import completeness, events, find, ledger, me, overview, partners, reconciliation
 
 PAGES = (
     overview.ROUTES,
@@ -8,4 +8,7 @@ PAGES = (
     find.ROUTES,
     me.ROUTES,
     partners.ROUTES,
+    ledger.ROUTES,
+    reconciliation.ROUTES,
+    completeness.ROUTES,
 )
