@@ -1,7 +1,8 @@
 """Completeness: which days are proven, the proofs, and the walks through Stripe's lists of events."""
 
 import dataclasses
-from datetime import UTC, date, datetime
+from collections.abc import Iterable
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from starlette.responses import Response
@@ -42,7 +43,7 @@ def completeness(call: Call) -> Response:
     both = [(each, list(days(found, *_first_and_end(each), now_s))) for each in (before, month)]
     mark = find_mark(call.connection, account)
     running = open_walks(call.connection, account, WALKS_SHOWN)
-    over = [day for _, of_month in both for day in of_month if day.state in _TO_TELL]
+    over = _runs(day for _, of_month in both for day in of_month)
     data = {
         "account": account,
         "walked_until_s": mark.walked_until_s if mark else None,
@@ -253,6 +254,20 @@ def _proof_page(call: Call, found: Proof | None, key: str) -> Response:
         fits=fits,
         follows=follows,
     )
+
+
+def _runs(of_both: Iterable[Day]) -> list[tuple[Day, Day]]:
+    """Days to look at, first and last; those without a proof that follow each other together."""
+    runs: list[tuple[Day, Day]] = []
+    for day in of_both:
+        if day.state not in _TO_TELL:
+            continue
+        last = runs[-1][1] if runs else None
+        if last and last.proof is day.proof is None and day.on - last.on == timedelta(days=1):
+            runs[-1] = (runs[-1][0], day)
+        else:
+            runs.append((day, day))
+    return runs
 
 
 def _month(call: Call) -> Month:
