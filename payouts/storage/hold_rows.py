@@ -64,6 +64,15 @@ def _named(connection: Connection, rows: list[dict[str, Any]]) -> list[dict[str,
     return [{**row, "holds": named(target)} for row, target in zip(rows, targets, strict=True)]
 
 
+def holds_of(connection: Connection, targets: Sequence[Target], limit: int) -> list[Hold]:
+    """The holds on any of `targets`, released ones too, newest first; the newest `limit` of each."""
+    found: list[Hold] = []
+    for scope, key in targets:
+        query = HOLDS.query(holds.c.scope == scope, holds.c.scope_key == key)
+        found += HOLDS.all(connection, query.order_by(None).order_by(holds.c.id.desc()).limit(limit))
+    return sorted(found, key=lambda hold: -hold.id)
+
+
 def wake(
     connection: Connection,
     codes: Sequence[str],

@@ -3,6 +3,7 @@
 from payouts.storage import (
     archive_tables,
     catch_up_tables,
+    check_tables,
     difference_tables,
     failure_tables,
     maintenance_tables,
@@ -18,6 +19,7 @@ from payouts.storage.columns import metadata
 __all__ = [
     "archive_tables",
     "catch_up_tables",
+    "check_tables",
     "difference_tables",
     "failure_tables",
     "maintenance_tables",

@@ -1,6 +1,17 @@
 """The pages, a module each: its routes, and functions of a `Call` that answer them."""
 
-from console.web.pages import audit, events, find, me, overview, people
+from console.web.pages import (
+    audit,
+    completeness,
+    events,
+    find,
+    ledger,
+    me,
+    overview,
+    partners,
+    people,
+    reconciliation,
+)
 
 PAGES = (
     overview.ROUTES,
@@ -9,4 +20,8 @@ PAGES = (
     me.ROUTES,
     audit.ROUTES,
     people.ROUTES,
+    partners.ROUTES,
+    ledger.ROUTES,
+    reconciliation.ROUTES,
+    completeness.ROUTES,
 )
