@@ -11,7 +11,7 @@ import signal
 import sys
 
 SOONEST_S, BUSY_S = 0.7, 5.0
-PAGES = ("/events", "/", "/events?status=dead", "/payouts", "/audit")
+PAGES = ("/", "/events", "/events?status=dead", "/events?type=payout.paid", "/audit")
 asked = 0
 
 
