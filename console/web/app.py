@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -20,23 +20,28 @@ from console.web.pages import PAGES
 from console.web.parts import Parts, open_parts
 from console.web.renderer import STATIC
 from payouts.logs import get_logger
+from payouts.meters import Meters
+from payouts.pulse import Pulse, beating
 from payouts.settings import Settings
+from payouts.stores import open_pulse
 
 KEPT = "public, max-age=31536000, immutable"
 
 
 def build_app(settings: Settings) -> Starlette:
     """The console as an ASGI application. Raises SettingsError."""
-    return make_app(open_parts(settings))
+    parts = open_parts(settings)
+    return make_app(parts, open_pulse(settings, "console", Meters(), parts.engine))
 
 
-def make_app(parts: Parts) -> Starlette:
+def make_app(parts: Parts, pulse: Pulse | None = None) -> Starlette:
     """The console around the parts it is given; it closes them when it ends."""
     frame, news = Frame(parts), live.News(parts)
+    alive: AbstractAsyncContextManager[None] = beating(pulse) if pulse else nullcontext()
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        async with news:
+        async with news, alive:
             yield
         parts.engine.dispose()
 

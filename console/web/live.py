@@ -26,6 +26,7 @@ from payouts.storage.queries import reading
 from payouts.tokens import TokenError
 
 EVERY_S = 1.0
+NOW_EVERY_MS = 5_000
 STREAM_S = 300.0
 """A stream ends after so long, and the page opens another one: whoever was signed out hears no more."""
 BEAT_S = 15.0
@@ -96,7 +97,9 @@ class News:
 
     def _read(self) -> dict[str, str]:
         with reading(self._parts.engine) as connection:
-            return {topic: _digest(values) for topic, values in news(connection).items()}
+            found = {topic: _digest(values) for topic, values in news(connection).items()}
+        # What has no newest row of its own, as ages and counts, is shown anew now and then.
+        return {**found, "now": str(self._parts.clock() // NOW_EVERY_MS)}
 
 
 def stream(frame: Frame, source: News) -> Callable[[Request], Awaitable[Response]]:

@@ -56,6 +56,7 @@ class Renderer:
         environment.filters |= {
             "money": format_money,
             "when": when,
+            "moment": moment,
             "age": lambda at_ms: age(at_ms, self._clock()),
             "span": span,
             "pay": public_id,
@@ -96,6 +97,11 @@ def when(at_ms: int | None, *, date_only: bool = False) -> Markup:
     )
     text = Markup('<time datetime="{}">{}</time>')
     return text.format(iso(at_ms), shown if date_only else f"{shown}Z")
+
+
+def moment(at_ms: int) -> str:
+    """A time in a drawing: UTC, to the minute."""
+    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%m-%d %H:%MZ")
 
 
 def age(at_ms: int | None, now_ms: int) -> str:
