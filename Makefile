@@ -38,6 +38,9 @@ test: install ## all tests but those that take many minutes; WORKERS=n processes
 test-long: install ## the tests that take many minutes
 	$(BIN)/pytest -m long
 
+test-tools: ## what some tests need from npm, in tests/node_modules; without it they are left out
+	npm install --prefix tests --no-package-lock --ignore-scripts --no-audit --no-fund
+
 bench: install ## measure, each figure beside its ceiling; takes half an hour or so
 	@$(BIN)/python -m bench
 
@@ -50,4 +53,4 @@ lock: install ## choose the newest versions again and write them down with their
 clean: ## remove what was made; the data folder stays
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info
 
-.PHONY: help install run check format test test-long bench lock clean
+.PHONY: help install run check format test test-long test-tools bench lock clean

@@ -48,6 +48,27 @@ class RefusedError(PayoutsError):
         self.code = code
 
 
+class SignInError(RefusedError):
+    """Somebody is not signed in. The message is for their page: it says why and what to do.
+
+    `for_log` is what those who run the service need to see besides, and the page does not show. Neither
+    holds a token or a secret.
+    """
+
+    def __init__(self, code: str, message: str, **for_log: object) -> None:
+        super().__init__(code, message)
+        self.for_log = for_log
+
+
+class ProviderDownError(SignInError):
+    """The identity provider does not answer, or not as one does: those signed in stay so."""
+
+    transient = True
+
+    def __init__(self, message: str, **for_log: object) -> None:
+        super().__init__("provider_down", message, **for_log)
+
+
 class ReferenceTakenError(RefusedError):
     """The same reference was used before, with other content."""
 

@@ -68,7 +68,9 @@ PROGRAM_SCOPES = _OPERATING
 
 BOOTSTRAP = "bootstrap"
 """The actor of what is done before there is anybody: the first person and their token."""
-RESERVED_NAMES = frozenset({BOOTSTRAP, "system"})
+SIGN_IN = "sign-in"
+"""The actor of what a sign-in changes by itself, because the identity provider says so: a person, a role."""
+RESERVED_NAMES = frozenset({BOOTSTRAP, SIGN_IN, "system"})
 PROGRAM_PREFIX = "program:"
 """Before a program's name where it acts, so that no program passes for a person."""
 

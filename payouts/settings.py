@@ -6,6 +6,8 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from payouts.errors import SettingsError
+from payouts.identity import RoleRules, parse_role_rules
+from payouts.safe_url import why_no_issuer
 from payouts.sealing import check_key
 
 _SECRET_LISTS = {
@@ -92,6 +94,20 @@ class Settings(BaseSettings):
     """A session is over after so long, used or not."""
     sign_in_tries: int = Field(default=10, ge=1)
     """Failed sign-ins that one address may make in five minutes, and twenty times as many all together."""
+    oidc_issuer: str = ""
+    """The identity provider that operators sign in at, as https://example.eu.auth0.com. Empty: by token only.
+    With it the next three must be set."""
+    oidc_client_id: str = ""
+    oidc_client_secret: SecretStr = SecretStr("")
+    oidc_roles: str = ""
+    """Which group gives which role, as admin=payouts-admins,approver=finance,operator=support,viewer=*."""
+    oidc_scopes: str = "openid profile email"
+    oidc_groups_claim: str = Field(default="groups", min_length=1)
+    """Where the provider says somebody's groups, as groups or https://example.com/groups."""
+    oidc_client_auth: Literal["auto", "basic", "post"] = "auto"
+    """How the secret is sent. `auto`: `basic`, but where the provider says that it takes `post` alone."""
+    oidc_name: str = Field(default="single sign-on", min_length=1, max_length=40)
+    """What the button says after `Sign in with`."""
 
     worker_threads: int = Field(default=8, ge=1)
     sender_threads: int = Field(default=8, ge=1, le=30)
@@ -178,6 +194,33 @@ class Settings(BaseSettings):
             )
         return self
 
+    @model_validator(mode="after")
+    def _oidc_is_whole(self) -> Self:
+        needed = {
+            "OIDC_ISSUER": self.oidc_issuer,
+            "OIDC_CLIENT_ID": self.oidc_client_id,
+            "OIDC_CLIENT_SECRET": self.oidc_client_secret.get_secret_value(),
+            "OIDC_ROLES": self.oidc_roles,
+        }
+        missing = [name for name, value in needed.items() if not value.strip()]
+        if len(missing) == len(needed):
+            return self
+        if missing:
+            raise ValueError(
+                f"{' and '.join(missing)} must be set: signing in by OpenID Connect takes all of "
+                f"{', '.join(needed)}, or none of them"
+            )
+        why = why_no_issuer(self.oidc_issuer)
+        if why:
+            raise ValueError(f"OIDC_ISSUER {why}")
+        if "openid" not in self.oidc_scopes.split():
+            raise ValueError("OIDC_SCOPES must have openid among its words, separated by spaces")
+        try:
+            parse_role_rules(self.oidc_roles)
+        except ValueError as error:
+            raise ValueError(f"OIDC_ROLES: {error}") from None
+        return self
+
     @property
     def livemode(self) -> bool:
         """The mode this environment handles: STRIPE_LIVEMODE, else by the API key's prefix, else test."""
@@ -203,6 +246,11 @@ class Settings(BaseSettings):
     def connect_secrets(self) -> list[str]:
         """Signing secrets of the Connect endpoint."""
         return _listed(self.stripe_connect_webhook_secret)
+
+    @property
+    def role_rules(self) -> RoleRules:
+        """Which group gives which role, where an identity provider is set."""
+        return parse_role_rules(self.oidc_roles)
 
     @property
     def sealing_keys(self) -> list[str]:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.databases import Databases, migrated_file
+from tests.support.real_provider import RealProvider
 from tests.support.servers import MySqlServer, RedisServer, Server, SqlServer
 from tests.support.stack import Stack
 
@@ -20,10 +21,13 @@ INSTALL = {
     "MySQL": "install mysql-server from your distribution or from MySQL",
     "Redis": "apt-get install redis-server",
     "Chromium": "apt-get install chromium",
+    "oidc-provider": "make test-tools",
 }
 NOT_INSTALLED = " is not installed"
-OPTIONAL = {"MySQL"}
+OPTIONAL = {"MySQL", "oidc-provider"}
 """Not packaged by Debian, so not demanded of CI."""
+NPM_TOOLS = Path(__file__).parent / "node_modules" / ".bin"
+"""Where `make test-tools` puts programs; those on PATH already come first."""
 
 MEMORY = Path("/dev/shm")  # noqa: S108 - only folders of our own are made in it
 MEMORY_NEEDED = 3 * 1024**3
@@ -34,6 +38,7 @@ def pytest_configure() -> None:
 
     Nothing is tested less: what a killed process or server wrote is there in either place.
     """
+    os.environ["PATH"] += f"{os.pathsep}{NPM_TOOLS}"
     if "TMPDIR" not in os.environ and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free >= MEMORY_NEEDED:
         os.environ["TMPDIR"] = str(MEMORY)
         tempfile.tempdir = None  # to be found again
@@ -95,6 +100,14 @@ def _mysql(request: pytest.FixtureRequest, server_folder: Path) -> Iterator[Serv
 def databases_of() -> Callable[[SqlServer], Databases]:
     """The migrated databases of a server, for fixtures; tests ask for `mariadb_url` or `database_url`."""
     return cache(Databases)
+
+
+@pytest.fixture(scope="session")
+def real_provider(request: pytest.FixtureRequest) -> Iterator[RealProvider]:
+    """A certified OpenID provider in a process of its own, shared: everybody named in `ACCOUNTS` is known."""
+    _need(request, "oidc-provider", RealProvider.program())
+    with RealProvider() as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

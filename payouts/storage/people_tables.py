@@ -1,4 +1,4 @@
-"""The tables of who acts: people, their tokens, the audit log, and the portal's idempotency keys."""
+"""The tables of who acts: people, tokens and identities, the audit log, and the portal's idempotency keys."""
 
 from sqlalchemy import BigInteger, Boolean, Column, Index, SmallInteger, String, Table, UniqueConstraint
 
@@ -42,6 +42,21 @@ tokens = Table(
     Column("last_used_at_ms", BigInteger),
     UniqueConstraint("digest"),
     Index(None, "person_id", "id"),
+    **OPTIONS,
+)
+
+identities = Table(
+    "identities",
+    metadata,
+    Column("id", ROW_ID, primary_key=True, autoincrement=False),
+    Column("account", ascii_text(ACCOUNT_CHARS), nullable=False),
+    Column("person_id", BigInteger, nullable=False),
+    Column("issuer", ascii_text(ID_CHARS), nullable=False),
+    Column("subject", ascii_text(ID_CHARS), nullable=False, comment="the provider's own id of the person"),
+    Column("created_at_ms", BigInteger, nullable=False),
+    UniqueConstraint("issuer", "subject"),
+    Index(None, "person_id", "id"),
+    comment="who a person is to an identity provider: never their e-mail, which can become another's",
     **OPTIONS,
 )
 

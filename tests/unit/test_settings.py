@@ -139,3 +139,65 @@ def test_events_are_not_made_to_die_on_purpose_where_money_is_live(
 def test_settings_cannot_be_changed_afterwards() -> None:
     with pytest.raises(ValueError, match="frozen"):
         load_settings().worker_threads = 5
+
+
+OIDC = {
+    "OIDC_ISSUER": "https://id.example.com/",
+    "OIDC_CLIENT_ID": "payouts",
+    "OIDC_CLIENT_SECRET": HIDDEN,
+    "OIDC_ROLES": "admin=owners,viewer=*",
+}
+
+
+def test_a_whole_identity_provider_is_taken_and_its_secret_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in OIDC.items():
+        monkeypatch.setenv(name, value)
+    settings = load_settings()
+    assert settings.role_rules.role_of(["owners"]) == ("admin", "owners")
+    assert HIDDEN not in repr(settings)
+
+
+@pytest.mark.parametrize("missing", OIDC)
+@pytest.mark.parametrize("how", ["", " ", None])
+def test_half_an_identity_provider_is_refused_and_what_is_missing_named(
+    missing: str, how: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in OIDC.items():
+        monkeypatch.setenv(name, value)
+    if how is None:
+        monkeypatch.delenv(missing)
+    else:
+        monkeypatch.setenv(missing, how)
+    with pytest.raises(SettingsError, match=f"^{missing} must be set") as caught:
+        load_settings()
+    assert HIDDEN not in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("OIDC_ISSUER", "http://id.example.com", "OIDC_ISSUER must begin with https://"),
+        ("OIDC_ISSUER", "id.example.com", "OIDC_ISSUER does not read as an address"),
+        ("OIDC_ISSUER", "https://id.example.com?x=1", "OIDC_ISSUER must be an address without"),
+        (
+            "OIDC_ROLES",
+            "boss=owners",
+            "OIDC_ROLES: 'boss' is no role: they are viewer, operator, approver, admin",
+        ),
+        ("OIDC_ROLES", "admin=*", "OIDC_ROLES: admin=* would make everybody an admin"),
+        ("OIDC_SCOPES", "profile email", "OIDC_SCOPES must have openid"),
+        ("OIDC_CLIENT_AUTH", "none", "OIDC_CLIENT_AUTH: "),
+        ("OIDC_GROUPS_CLAIM", "", "OIDC_GROUPS_CLAIM: "),
+        ("OIDC_NAME", "", "OIDC_NAME: "),
+    ],
+)
+def test_a_wrong_setting_of_the_identity_provider_stops_the_start(
+    name: str, value: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for each, good in OIDC.items():
+        monkeypatch.setenv(each, good)
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+    assert str(caught.value).startswith(said)
+    assert "\n" not in str(caught.value)
