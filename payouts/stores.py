@@ -52,11 +52,12 @@ def open_receiver_engine(settings: Settings) -> Engine:
 
 
 def open_console_engine(settings: Settings) -> Engine:
-    """The engine of the console's pages: a connection for each thread, and one for what is live."""
+    """The engine of the console's pages. None waits for a connection: a page that is being read holds one and
+    may need another, to do what it is asked or to look at the server; and one is for what is live."""
     return build_engine(
         settings.database_url.get_secret_value(),
         timeout_s=settings.database_timeout_s,
-        pool_size=settings.console_threads + 1,
+        pool_size=2 * settings.console_threads + 1,
     )
 
 

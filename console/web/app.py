@@ -4,6 +4,7 @@ import secrets
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 
+from anyio import to_thread
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -41,6 +42,8 @@ def make_app(parts: Parts, pulse: Pulse | None = None) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        # Pages run in threads, and the engine has connections for so many of them.
+        to_thread.current_default_thread_limiter().total_tokens = parts.settings.console_threads + 1
         async with news, alive:
             yield
         parts.engine.dispose()

@@ -90,6 +90,8 @@ audit = Table(
     Index(None, "subject", "id"),
     Index(None, "actor", "id"),
     Index(None, "account", "id"),
+    Index(None, "action", "id"),
+    Index(None, "chain", "id"),
     comment="append-only: what people and tokens did",
     **OPTIONS,
 )

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Column, Connection, Engine, Row, Table, select
+from sqlalchemy import Column, Connection, Engine, Row, Select, Table, select
 
 from payouts.storage.tables import payouts
 
@@ -37,11 +37,31 @@ def rows_of(
     connection: Connection, table: Table, columns: Sequence[Column[Any]], filters: Filters, limit: int
 ) -> Sequence[Row[Any]]:
     """At most `limit` rows of `table` that fit `filters`, newest first, with these columns."""
-    query = select(*columns).order_by(table.c.id.desc()).limit(limit)
+    query = narrowed(select(*columns), table, filters)
+    return connection.execute(query.order_by(table.c.id.desc()).limit(limit)).all()
+
+
+def narrowed(query: Select[Any], table: Table, filters: Filters) -> Select[Any]:
+    """`query`, whose main table is `table`, with what fits `filters` alone."""
     for name, value in filters.equal.items():
         query = query.where(table.c[name] == value)
     if filters.since_id is not None:
         query = query.where(table.c.id >= filters.since_id)
     if filters.before_id is not None:
         query = query.where(table.c.id < filters.before_id)
-    return connection.execute(query).all()
+    index = _index_of(table, filters)
+    if index is not None:
+        # MariaDB would read the index on from its newest row where most rows have the value: seconds for
+        # millions of rows. Told to use that index, it begins at `before_id` and ends at `since_id`.
+        for dialect in ("mariadb", "mysql"):
+            query = query.with_hint(table, f"FORCE INDEX ({index})", dialect)
+    return query
+
+
+def _index_of(table: Table, filters: Filters) -> str | None:
+    """The index on (column, id) of the one column that rows must equal; None: it does not exist."""
+    if len(filters.equal) != 1:
+        return None
+    wanted = [*filters.equal, "id"]
+    found = (str(index.name) for index in table.indexes if [c.name for c in index.columns] == wanted)
+    return next(found, None)

@@ -3,7 +3,7 @@
 from itertools import islice
 
 from sqlalchemy import Connection
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
 from console.web.call import Call
 from console.web.listing import listed
@@ -14,19 +14,14 @@ from payouts.people import Scope
 from payouts.storage.audit_rows import chain_exists, entry_list, head_of, walk
 from payouts.storage.columns import PLATFORM
 
-ACTIONS_SINCE = "30d"
+FILTERS = ("actor", "action", "subject", "account", "chain")
 VERIFIED_MOST = 20_000
 """Entries of a chain that a page checks; `payouts audit verify` checks any number."""
 
 
 def log(call: Call) -> Response:
     """Entries, newest first."""
-    leading = {"actor": "actor", "subject": "subject", "account": "account", "chain": "chain"}
-    if call.asked("action") and not any(call.asked(name) for name in (*leading, "since")):
-        # No index leads to an action alone: what was not done for long would be looked for in all of it.
-        return RedirectResponse(call.here(since=ACTIONS_SINCE), 303)
-    equal = {**leading, "action": "action"}
-    page = listed(call, entry_list, equal)
+    page = listed(call, entry_list, {name: name for name in FILTERS})
     return call.page("audit.html", title="Audit log", data=list(page.rows), page=page, check=_check(call))
 
 

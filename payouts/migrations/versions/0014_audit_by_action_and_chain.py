@@ -1,0 +1,20 @@
+"""the audit log is listed by action, and by chain
+
+Revision: 0014
+"""
+
+from alembic import op
+
+revision = "0014"
+down_revision = "0012"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.create_index("ix_audit_action_id", "audit", ["action", "id"])
+    op.create_index("ix_audit_chain_id", "audit", ["chain", "id"])
+
+
+def downgrade() -> None:
+    raise NotImplementedError("migrations only go up: restore a backup, or write a new step")
