@@ -68,8 +68,7 @@ USUAL_PAYOUT_ARROWS: Arrows = dict.fromkeys(
     ],
     0.0,
 )
-"""The road that docs/state-machine.md draws. A payout may leave out steps: such an arrow is drawn where it was
-taken."""
+"""The road that docs/state-machine.md draws. Where a payout left out a step, that arrow is drawn too."""
 PAYOUT_ARROWS: Arrows = {
     (old, new): USUAL_PAYOUT_ARROWS.get(
         (old, new), 80.0 if {old, new} <= set(list(PAYOUT_PLACES)[:4]) else 0.0

@@ -11,6 +11,7 @@ from console.web.throttle import Throttle
 from payouts.bootstrap import open_console_engine, open_redis
 from payouts.clock import Clock, now_ms
 from payouts.ids import IdMaker
+from payouts.readiness import HOUR_MS, GateRules
 from payouts.settings import Settings
 from workers.messages import Messages
 
@@ -30,6 +31,8 @@ class Parts:
     messages: Messages
     """Hints to the workers: what was decided here is begun at once."""
     renderer: Renderer
+    gate_rules: GateRules
+    """What must hold for a partner before money is sent to it."""
     clock: Clock
     make_id: IdMaker
 
@@ -51,6 +54,9 @@ def open_parts(settings: Settings, client: redis.Redis | None = None, clock: Clo
         throttle=Throttle(client, name, settings.sign_in_tries),
         messages=Messages(client, name),
         renderer=Renderer(settings, clock),
+        gate_rules=GateRules(
+            round(settings.bank_cooling_off_hours * HOUR_MS), settings.bank_account_approval
+        ),
         clock=clock,
         make_id=IdMaker(clock),
     )
