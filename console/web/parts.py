@@ -10,13 +10,15 @@ from console.web.looks import Looks
 from console.web.renderer import Renderer
 from console.web.session import Sessions
 from console.web.throttle import Throttle
-from payouts.bootstrap import open_overviewer
+from payouts.bootstrap import open_overviewer, open_payloads, open_what_if
 from payouts.clock import Clock, now_ms
 from payouts.ids import IdMaker
 from payouts.overview import Overview
+from payouts.payloads import Payloads
 from payouts.readiness import HOUR_MS, GateRules
 from payouts.settings import Settings
 from payouts.stores import open_console_engine, open_redis
+from payouts.what_if import WhatIf
 from workers.messages import QUEUES, Messages
 
 REDIS_TIMEOUT_S = 2.0
@@ -39,6 +41,9 @@ class Parts:
     """What must hold for a partner before money is sent to it."""
     clock: Clock
     make_id: IdMaker
+    what_if: WhatIf
+    """What finds out what a replay would change. Its engine is the pages' own."""
+    payloads: Payloads
     look: Callable[[int], Overview]
     """How the service is, with the minutes of so many hours."""
 
@@ -65,5 +70,7 @@ def open_parts(settings: Settings, client: redis.Redis | None = None, clock: Clo
         ),
         clock=clock,
         make_id=IdMaker(clock),
+        what_if=open_what_if(settings, engine, clock),
+        payloads=open_payloads(settings),
         look=Looks(open_overviewer(settings, engine, client, QUEUES), clock).look,
     )

@@ -15,11 +15,13 @@ from console.web.pages import (
     payouts,
     people,
     reconciliation,
+    replays,
 )
 
 PAGES = (
     overview.ROUTES,
     events.ROUTES,
+    replays.ROUTES,
     find.ROUTES,
     me.ROUTES,
     audit.ROUTES,
