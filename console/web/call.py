@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 import msgspec
+import redis
 from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -16,8 +17,10 @@ from console.web.parts import Parts
 from console.web.visitor import Visitor
 from payouts.errors import RefusedError
 from payouts.ids import IdMaker
+from payouts.logs import get_logger
 from payouts.people import Actor, Scope
 from payouts.storage.unit import in_transaction
+from workers.messages import Messages
 
 T = TypeVar("T")
 Work = Callable[[Connection, Actor, IdMaker, int], T]
@@ -99,6 +102,13 @@ class Call(View):
             self.parts.engine,
             lambda connection: work(connection, self.actor, self.parts.make_id, self.parts.clock()),
         )
+
+    def hint(self, send: Callable[[Messages], None]) -> None:
+        """Tell the workers of what is committed. Where Redis is away they find it by themselves, later."""
+        try:
+            send(self.parts.messages)
+        except redis.RedisError as error:
+            get_logger().warning("console.hint_failed", path=self.request.url.path, error=str(error)[:300])
 
     def page(
         self, template: str, *, title: str, data: Any = None, status: int = 200, **context: Any

@@ -4,6 +4,7 @@ from console.web.pages import (
     approvals,
     audit,
     completeness,
+    dead,
     events,
     find,
     ledger,
@@ -21,6 +22,7 @@ from console.web.pages import (
 PAGES = (
     overview.ROUTES,
     events.ROUTES,
+    dead.ROUTES,
     replays.ROUTES,
     find.ROUTES,
     me.ROUTES,

@@ -1,15 +1,26 @@
 """Events: what Stripe sent, and what came of it."""
 
+import json
+from collections.abc import Mapping
 from typing import Any
 
 from starlette.responses import Response
 
 from console.web.call import Call
+from console.web.deciding import decide
 from console.web.listing import listed
-from payouts.errors import NotFoundError
+from console.web.verb import Verb
+from payouts.dismissing import dismiss, restore
+from payouts.errors import NotFoundError, PayloadUnavailableError
 from payouts.people import Scope
+from payouts.redaction import redact_payload
+from payouts.replay import Selection
+from payouts.sealing import SEALED, archive_file_of
 from payouts.states import EventStatus
+from payouts.storage import audit_rows
 from payouts.storage.event_queries import event, events
+
+LINES_MOST = 5_000
 
 
 def event_list(call: Call) -> Response:
@@ -23,14 +34,107 @@ def event_list(call: Call) -> Response:
 
 def one_event(call: Call) -> Response:
     """All that is kept about one event."""
+    return _shown(call, _event(call), unredacted=False)
+
+
+def unredacted(call: Call) -> Response:
+    """The same with all that Stripe sent. It is on record before it is shown."""
+    found = _event(call)
+    call.do(
+        lambda connection, actor, make_id, at_ms: audit_rows.append(
+            *(connection, make_id, at_ms),
+            actor=actor.name,
+            action="event.unredacted",
+            subject=f"event:{found['event_id']}",
+            account=found["account"],
+            reason=call.reason,
+        )
+    )
+    return _shown(call, found, unredacted=True)
+
+
+def ignore(call: Call) -> Response:
+    """Ignore a dead event."""
+    event_id = _event(call)["event_id"]
+    decide(call, Selection(events=(event_id,), status=EventStatus.DEAD), dismiss)
+    return call.back(f"/events/{event_id}", f"{event_id} is ignored; it stays, and can be restored")
+
+
+def take_up(call: Call) -> Response:
+    """Take back that an event was ignored."""
+    event_id = _event(call)["event_id"]
+    decide(call, Selection(events=(event_id,), status=EventStatus.DISMISSED), restore)
+    return call.back(f"/events/{event_id}", f"{event_id} is dead again, and waits for a decision")
+
+
+def _event(call: Call) -> dict[str, Any]:
     found = event(call.connection, call.path("key"))
     if found is None:
         raise NotFoundError(f"there is no event {call.path('key')[:80]}")
-    shown: dict[str, Any] = {name: value for name, value in found.items() if name != "payload"}
-    return call.page("event.html", title=found["event_id"], data=shown, event=shown)
+    return found
+
+
+def _shown(call: Call, found: Mapping[str, Any], *, unredacted: bool) -> Response:
+    stored: bytes = found["payload"]
+    payload, missing = _payload(call, found["id"], stored, unredacted=unredacted)
+    shown = {name: value for name, value in found.items() if name != "payload"}
+    attempts = shown["failed_attempts"]
+    return call.page(
+        "event.html",
+        title=found["event_id"],
+        data={**shown, "payload_kept": _kept(stored), "payload": payload, "payload_missing": missing},
+        event=shown,
+        newest=attempts[-1] if attempts else None,
+        kept=_kept(stored),
+        lines=[] if payload is None else _pretty(payload).splitlines()[:LINES_MOST],
+        missing=missing,
+        unredacted=unredacted,
+        has_page=(found["object_id"] or "").startswith(("po_", "tr_")),
+        verbs=_verbs(found),
+        show_all=Verb(
+            "Show all of it",
+            "Shows what Stripe says of people and banks too. That you looked stays on record.",
+            f"/events/{found['event_id']}/unredacted",
+            Scope.ADMIN,
+        ),
+    )
+
+
+def _payload(call: Call, inbox_id: int, stored: bytes, *, unredacted: bool) -> tuple[str | None, str | None]:
+    try:
+        opened = call.parts.payloads.open(call.connection, inbox_id, stored)
+    except PayloadUnavailableError as error:
+        return None, str(error)  # all else of the event can still be shown
+    return (opened.decode("utf-8", "replace") if unredacted else redact_payload(opened)), None
+
+
+def _kept(stored: bytes) -> str:
+    if archive_file_of(stored) is not None:
+        return "in the archive"
+    return "sealed" if stored[:2] == SEALED else "as it came"
+
+
+def _pretty(text: str) -> str:
+    try:
+        return json.dumps(json.loads(text), indent=2, ensure_ascii=False)
+    except ValueError:
+        return text
+
+
+def _verbs(found: Mapping[str, Any]) -> list[Verb]:
+    at = f"/events/{found['event_id']}"
+    if found["status"] == EventStatus.DEAD:
+        says = "Ignores this event: nothing more is done about it. It stays, and can be restored or replayed."
+        return [Verb("Ignore", says, f"{at}/ignore", danger=True)]
+    if found["status"] == EventStatus.DISMISSED:
+        return [Verb("Restore", "Makes this event dead again: it waits for a decision.", f"{at}/restore")]
+    return []
 
 
 ROUTES = (
     ("GET", "/events", event_list, Scope.READ),
     ("GET", "/events/{key}", one_event, Scope.READ),
+    ("POST", "/events/{key}/unredacted", unredacted, Scope.ADMIN),
+    ("POST", "/events/{key}/ignore", ignore, Scope.OPERATE),
+    ("POST", "/events/{key}/restore", take_up, Scope.OPERATE),
 )

@@ -111,7 +111,7 @@ def ask(call: Call) -> Response:
             connection, wanted, actor, call.reason, make_id, at_ms, rate
         )
     )
-    call.parts.messages.replay(made.id)
+    call.hint(lambda messages: messages.replay(made.id))
     said = f"{made.public_id} is asked for: its events are found now, then run in their order"
     return call.back(f"/replays/{made.public_id}", said, {"replay": made.public_id})
 
@@ -175,7 +175,7 @@ def _change(call: Call, verb: Callable[..., Replay], said: str) -> Response:
     changed = call.do(
         lambda connection, actor, make_id, at_ms: verb(connection, replay_id, actor, make_id, at_ms)
     )
-    call.parts.messages.replay(changed.id)
+    call.hint(lambda messages: messages.replay(changed.id))
     return call.back(f"/replays/{changed.public_id}", f"{changed.public_id} {said}")
 
 
