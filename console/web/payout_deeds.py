@@ -79,7 +79,7 @@ def press(name: str) -> Handler:
 def wake(call: Call, request_id: int) -> None:
     """Have a worker begin at once. The payout is due on its row, so a sweeper finds it where this is lost."""
     try:
-        call.parts.messages.send_payout(request_id)
+        call.hint(lambda messages: messages.send_payout(request_id))
     except (redis.RedisError, BrokerError) as error:
         get_logger().warning("console.hint_lost", request_id=request_id, error=str(error)[:300])
 

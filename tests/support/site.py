@@ -6,6 +6,7 @@ from typing import Any
 
 import fakeredis
 import httpx2 as httpx
+import redis
 from sqlalchemy import Engine
 from starlette.testclient import TestClient
 
@@ -22,11 +23,11 @@ BASE = "http://testserver"
 
 
 class Site:
-    """A console on a database, with sessions in a Redis that is not real."""
+    """A console on a database, with sessions in a Redis that is not real, unless one is given."""
 
-    def __init__(self, url: str, **settings: Any) -> None:
+    def __init__(self, url: str, client: redis.Redis | None = None, **settings: Any) -> None:
         self.redis_server = fakeredis.FakeServer()
-        self.redis = fakeredis.FakeRedis(server=self.redis_server)
+        self.redis = client or fakeredis.FakeRedis(server=self.redis_server)
         made = Settings(database_url=url, redis_url="redis://127.0.0.1:1/0", **settings)
         self.parts = open_parts(made, self.redis)
         self.app = make_app(self.parts)

@@ -10,6 +10,8 @@ from console.web.pages import (
     ledger,
     me,
     new_payout,
+    notices,
+    operations,
     overview,
     partners,
     payout,
@@ -36,4 +38,6 @@ PAGES = (
     ledger.ROUTES,
     reconciliation.ROUTES,
     completeness.ROUTES,
+    operations.ROUTES,
+    notices.ROUTES,
 )

@@ -138,7 +138,7 @@ def catch_up(call: Call) -> Response:
             connection, account, since_s, Recipe(recipe), *by, all_types=all_types
         )
     )
-    call.parts.messages.catch_up(walk.id)
+    call.hint(lambda messages: messages.catch_up(walk.id))
     return call.back(f"/completeness/walks?account={account}", f"the workers walk the events of {account}")
 
 
@@ -147,7 +147,7 @@ def prove(call: Call) -> Response:
     account = call.form.get("account", "").strip()
     day_s = time_typed(call.form.get("day", "").strip()) // 1000
     walk = call.do(lambda connection, *by: ask_for_proof(connection, account, day_s, *by))
-    call.parts.messages.catch_up(walk.id)
+    call.hint(lambda messages: messages.catch_up(walk.id))
     day = datetime.fromtimestamp(day_s, UTC).date()
     return call.back(
         f"/completeness?account={account}&month={day:%Y-%m}",
@@ -165,7 +165,7 @@ def go_on(call: Call) -> Response:
         raise RefusedError(
             "not_under_way", f"the walk {key} is {walk.status}: there is nothing to go on with"
         )
-    call.parts.messages.catch_up(walk.id)
+    call.hint(lambda messages: messages.catch_up(walk.id))
     return call.back("/completeness/walks", f"a worker goes on with the walk of {walk.account}")
 
 

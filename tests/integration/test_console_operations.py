@@ -1,0 +1,74 @@
+"""Operations in the console: stopping, maintenance, emergency mode, notices, scheduled runs."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from payouts.clock import iso
+from payouts.people import Role
+from tests.support.databases import migrated_file
+from tests.support.servers import RedisServer
+from tests.support.site import Site, hidden_fields
+
+HOUR_MS = 3_600_000
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    made = Site(migrated_file(tmp_path / "payouts.db"))
+    yield made
+    made.close()
+
+
+def test_everything_is_stopped_and_let_go_on_and_a_late_second_press_is_told(site: Site) -> None:
+    anna, ben = site.visit(), site.visit("ben", Role.OPERATOR)
+    old_page = hidden_fields(ben.get("/operations"), "/operations/stop")
+    assert "nothing is sent any more" in anna.send("/operations", "/operations/stop", reason="odd amounts")
+    assert "odd amounts" in anna.reads("/operations")
+    late = ben.client.post("/operations/stop", data={**old_page, "reason": "me too"})
+    assert "already" in ben.reads(late.headers["location"])
+    assert "payouts are sent again" in anna.send("/operations", "/operations/resume", reason="all is well")
+    assert "Payouts are sent." in anna.reads("/operations")
+
+
+def test_maintenance_is_announced_started_and_ended(site: Site) -> None:
+    anna, now_ms = site.visit(), site.parts.clock()
+    times = {"starts": iso(now_ms + HOUR_MS) or "", "ends": iso(now_ms + 2 * HOUR_MS) or ""}
+    anna.send("/operations", "/operations/announce", **times, text="New disks.")
+    assert "New disks." in anna.reads("/operations")
+    assert "maintenance is started" in anna.send("/operations", "/operations/start", reason="it is time")
+    assert "End maintenance" in anna.reads("/operations")
+    assert "maintenance is ended" in anna.send("/operations", "/operations/end", reason="done")
+    assert "is no time" in anna.send(
+        "/operations", "/operations/announce", starts="noon", ends="one", text="x"
+    )
+
+
+def test_emergency_mode_is_switched_on_and_off(tmp_path: Path, redis_server: RedisServer) -> None:
+    site = Site(migrated_file(tmp_path / "payouts.db"), redis_server.client)
+    anna = site.visit()
+    assert "emergency mode is on" in anna.send("/operations", "/operations/emergency-on", reason="disk full")
+    assert "disk full" in anna.reads("/operations")
+    assert "emergency mode is off" in anna.send("/operations", "/operations/emergency-off", reason="mended")
+    assert "emergency.on" in anna.reads("/audit?actor=anna")
+    site.close()
+
+
+def test_who_only_looks_changes_nothing(site: Site) -> None:
+    vera = site.visit("vera", Role.VIEWER)
+    csrf = hidden_fields(vera.get("/operations"), "/sign-out")["csrf"]
+    for verb in ("stop", "resume", "announce", "start", "end", "call-off", "emergency-on", "emergency-off"):
+        sent = vera.client.post(f"/operations/{verb}", data={"csrf": csrf, "reason": "x"})
+        assert sent.status_code == 403, verb
+
+
+def test_notices_and_scheduled_runs_are_listed(site: Site) -> None:
+    anna, now_ms = site.visit(), site.parts.clock()
+    times = {"starts": iso(now_ms + HOUR_MS) or "", "ends": iso(now_ms + 2 * HOUR_MS) or ""}
+    anna.send("/operations", "/operations/announce", **times, text="New disks.")
+    assert "maintenance.announced" in anna.reads("/operations/notices")
+    notice = anna.json("/operations/notices")[0]
+    assert "New disks." in anna.reads(f"/operations/notices/{notice['id']}")
+    assert "No run yet" in anna.reads("/operations/schedules")
+    anna.get("/operations/notices/1", status=404)
