@@ -3,7 +3,7 @@
 import sys
 
 from console.web.app import build_app
-from console.web.server import address, serve
+from console.web.server import address_of, serve
 from payouts.errors import PayoutsError
 from payouts.logs import configure_logging, get_logger
 from payouts.settings import load_settings
@@ -16,7 +16,7 @@ def main() -> None:
     except PayoutsError as error:
         sys.exit(f"payouts console: {error}")
     configure_logging(settings.log_level, settings.log_format)
-    get_logger().info("console.starting", listens_at=address(settings))
+    get_logger().info("console.starting", listens_at=address_of(settings))
     serve(app, settings)
 
 

@@ -1,5 +1,6 @@
 """Signing in and out, and `GET /api/auth/session`: who one is."""
 
+import redis
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -7,26 +8,36 @@ from starlette.routing import Route
 
 from console.web.call import Call, json_response
 from console.web.frame import Frame, check_origin, cookie_name, form_fields, is_secure, local_path
+from console.web.oidc import OidcProvider, open_provider
 from console.web.parts import Parts
+from console.web.server import address_of
+from console.web.session import SIGNING_IN_S
 from console.web.throttle import ThrottledError
+from payouts.access import Step
 from payouts.clock import iso
-from payouts.errors import RefusedError
+from payouts.directory import admit_identity
+from payouts.errors import ProviderDownError, RefusedError, SignInError
+from payouts.identity import Identity
 from payouts.logs import get_logger
-from payouts.people import PROGRAM_PREFIX, Actor
+from payouts.people import PROGRAM_PREFIX, ROLE_SCOPES, SIGN_IN, Actor
 from payouts.storage import audit_rows
 from payouts.storage.people_rows import authenticate
 from payouts.storage.unit import in_transaction
 from payouts.tokens import TokenError
 
 SIGNING_IN_COOKIE = "payouts_signing_in"
+"""Binds a sign-in at the provider to the browser that began it."""
+CALLBACK = "/sign-in/callback"
 
 
 def routes(frame: Frame) -> list[Route]:
     """The routes of signing in and out."""
-    door = Door(frame)
+    door = Door(frame, open_provider(frame.parts.settings))
     return [
         Route("/sign-in", door.page, methods=["GET"]),
         Route("/sign-in", door.by_token, methods=["POST"]),
+        Route("/sign-in/provider", door.to_provider, methods=["GET"]),
+        Route(CALLBACK, door.from_provider, methods=["GET"]),
         Route("/sign-out", frame(_sign_out), methods=["POST"]),
         Route("/sign-out/everywhere", frame(_sign_out_everywhere), methods=["POST"]),
         Route("/api/auth/session", door.session, methods=["GET"]),
@@ -36,8 +47,10 @@ def routes(frame: Frame) -> list[Route]:
 class Door:
     """Lets people in."""
 
-    def __init__(self, frame: Frame) -> None:
-        self._frame, self._parts = frame, frame.parts
+    def __init__(self, frame: Frame, provider: OidcProvider | None) -> None:
+        self._frame, self._parts, self._provider = frame, frame.parts, provider
+        # From the settings, never from what a request says of its host.
+        self._redirect_uri = address_of(self._parts.settings).rstrip("/") + CALLBACK
 
     async def page(self, request: Request) -> Response:
         """The form; who is signed in already goes on."""
@@ -48,6 +61,79 @@ class Door:
         fields = await form_fields(request)
         form = {name: values[-1] for name, values in fields.items()}
         return await run_in_threadpool(self._by_token, request, form)
+
+    async def to_provider(self, request: Request) -> Response:
+        """Send the browser to the identity provider."""
+        if self._provider is None:
+            return self._form(request, 404, "no identity provider is set here: sign in by a token")
+        try:
+            url, kept = await self._provider.begin(self._redirect_uri)
+            kept = {**kept, "next": local_path(request.query_params.get("next"))}
+            secret = await run_in_threadpool(self._parts.sessions.keep_signing_in, kept)
+        except RefusedError as error:
+            return self._form(request, 503, str(error))
+        except redis.RedisError:
+            return self._form(request, 503, _NO_REDIS)
+        answer = RedirectResponse(url, 303)
+        answer.set_cookie(
+            SIGNING_IN_COOKIE,
+            secret,
+            max_age=SIGNING_IN_S,
+            httponly=True,
+            secure=is_secure(self._parts),
+            samesite="lax",  # it must come back with the browser from the provider's site
+            path="/sign-in",
+        )
+        return answer
+
+    async def from_provider(self, request: Request) -> Response:
+        """Take up what the provider says of whoever comes back."""
+        if self._provider is None:
+            return self._form(request, 404, "no identity provider is set here: sign in by a token")
+        address = request.client.host if request.client else "unknown"
+        try:
+            await run_in_threadpool(self._parts.throttle.check, address)
+            kept = await run_in_threadpool(self._kept, request)
+            identity = await self._provider.finish(kept, request.query_params, self._redirect_uri)
+            answer = await run_in_threadpool(self._admit, identity, kept.get("next"), address)
+        except ThrottledError as error:
+            answer = self._form(request, 429, str(error))
+            answer.headers["Retry-After"] = str(error.again_in_s)
+        except RefusedError as error:
+            answer = await run_in_threadpool(self._refused, request, error, address)
+        except redis.RedisError:
+            answer = self._form(request, 503, _NO_REDIS)
+        answer.delete_cookie(SIGNING_IN_COOKIE, path="/sign-in")
+        return answer
+
+    def _kept(self, request: Request) -> dict[str, str]:
+        secret = request.cookies.get(SIGNING_IN_COOKIE)
+        kept = self._parts.sessions.take_signing_in(secret) if secret else None
+        if kept is None:
+            raise RefusedError(
+                "sign_in_stale", "this sign-in was not begun in this browser, or long ago: begin it again"
+            )
+        return kept
+
+    def _admit(self, identity: Identity, back: str | None, address: str) -> Response:
+        parts = self._parts
+        person = in_transaction(
+            parts.engine,
+            lambda connection: admit_identity(
+                Step(connection, parts.make_id, parts.clock(), SIGN_IN), identity, parts.settings.role_rules
+            ),
+        )
+        answer = RedirectResponse(local_path(back), 303)
+        scopes = frozenset[str](ROLE_SCOPES[person.role])
+        open_session(parts, answer, Actor(person.name, person.id, None, scopes), address, "provider")
+        return answer
+
+    def _refused(self, request: Request, error: RefusedError, address: str) -> Response:
+        self._parts.throttle.failed(address)
+        noted = dict(error.for_log) if isinstance(error, SignInError) else {}
+        get_logger().warning("console.sign_in_refused", code=error.code, client=address, **noted)
+        status = 503 if isinstance(error, ProviderDownError) else 401
+        return self._form(request, status, str(error))
 
     async def session(self, request: Request) -> Response:
         """Who one is, for programs and for the portal's checks; 401 where nobody."""
@@ -112,7 +198,7 @@ class Door:
             refused=refused,
             next=local_path(request.query_params.get("next")),
             by_token=self._parts.settings.console_token_sign_in,
-            provider=None,
+            provider=self._provider.name if self._provider else None,
         )
         return Response(made, status, media_type="text/html; charset=utf-8")
 
@@ -141,6 +227,9 @@ def open_session(parts: Parts, answer: Response, actor: Actor, address: str, how
         samesite="lax",
         path="/",
     )
+
+
+_NO_REDIS = "Redis does not answer, and sessions are kept there: try again in a moment"
 
 
 def _sign_out(call: Call) -> Response:

@@ -16,6 +16,6 @@ def serve(app: Starlette, settings: Settings) -> None:
     server.serve(app, Door(settings.console_host, settings.console_port, MOST_CONNECTIONS, DRAIN_WITHIN_S))
 
 
-def address(settings: Settings) -> str:
+def address_of(settings: Settings) -> str:
     """Where people reach it."""
     return settings.console_url or f"http://{settings.console_host}:{settings.console_port}"
