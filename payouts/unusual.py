@@ -22,7 +22,7 @@ MANY = 5
 """So many payouts within a day, the one in question included, are many for one partner."""
 HABIT = 3
 """After so many payouts a partner has a usual source."""
-EARLIER_MOST = 200
+EARLIER_MOST = 100
 """Requests before the one in question that are looked at."""
 
 

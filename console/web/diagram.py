@@ -83,7 +83,7 @@ _ENTRIES: dict[str, Place] = {
 """From which side a payout that begins comes in; from above where nothing is said."""
 
 BOX_WIDTH, BOX_HEIGHT = 136.0, 54.0
-_COLUMN, _ROW, _LEFT, _TOP = 190.0, 112.0, 36.0, 34.0
+_COLUMN, _ROW, _LEFT, _TOP = 182.0, 112.0, 36.0, 34.0
 _STUB = 24.0
 """How long the arrow is by which a payout begins."""
 _APART = 16.0

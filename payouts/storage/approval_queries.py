@@ -18,7 +18,7 @@ from payouts.storage.request_rows import REQUESTS
 from payouts.unusual import EARLIER_MOST, Earlier
 
 BANK_UNAPPROVED = "bank_unapproved"
-WAITERS_MOST = 1_000
+WAITERS_MOST = 500
 """Requests that wait for a bank account's approval, looked at to find whose they are."""
 PARTNERS_MOST = 2_000
 """Partners that are looked at for one page of bank accounts: the table has no index for them."""
@@ -63,11 +63,13 @@ def partners_of(connection: Connection, partner_ids: Collection[int]) -> dict[in
 def earlier_requests(connection: Connection, request: PayoutRequest) -> list[Earlier]:
     """The requests of the partner that came before `request`, newest first, EARLIER_MOST at most."""
     r = payout_requests.c
+    before = r.partner_id == request.partner_id, r.id < request.id
+    # First their ids, by an index alone: asked for the rows at once, MariaDB reads all of the partner's.
+    found = select(r.id).where(*before).order_by(r.id.desc()).limit(EARLIER_MOST).subquery()
     rows = connection.execute(
         select(r.amount_minor, r.currency, r.status, r.source, r.created_at_ms)
-        .where(r.partner_id == request.partner_id, r.id < request.id)
+        .join(found, found.c.id == r.id)
         .order_by(r.id.desc())
-        .limit(EARLIER_MOST)
     )
     return [Earlier(*row) for row in rows]
 

@@ -1,5 +1,6 @@
 """What is asked about requested payouts, besides their own rows."""
 
+from collections.abc import Collection
 from typing import Any
 
 from sqlalchemy import Connection, and_, func, select
@@ -54,13 +55,41 @@ def newest_move(connection: Connection, request_id: int) -> dict[str, Any] | Non
     return None if row is None else dict(row._mapping)
 
 
+def newest_moves(connection: Connection, request_ids: Collection[int]) -> dict[int, int]:
+    """The id of the newest move of each of these requests, where one is kept."""
+    t = request_transitions.c
+    rows = connection.execute(
+        select(t.request_id, func.max(t.id).label("newest"))
+        .where(t.request_id.in_(sorted(request_ids)))
+        .group_by(t.request_id)
+    )
+    return {row.request_id: row.newest for row in rows}
+
+
 def request_list(connection: Connection, filters: Filters, limit: int) -> list[dict[str, Any]]:
     """Requested payouts with their partner's reference as `partner`, newest first."""
-    query = select(*payout_requests.c, partners.c.reference.label("partner")).join(
-        partners, partners.c.id == payout_requests.c.partner_id
+    found = [
+        row["id"] for row in page(connection, select(payout_requests.c.id), payout_requests, filters, limit)
+    ]
+    # First their ids, by an index alone: asked for the rows at once, MariaDB reads a partner's index from its
+    # end instead of from where the page begins.
+    whole = (
+        select(payout_requests).where(payout_requests.c.id.in_(found)).order_by(payout_requests.c.id.desc())
     )
-    rows = page(connection, query, payout_requests, filters, limit)
-    return [{**row, "payout": public_id(row["id"]), **_ids_as_text(row)} for row in rows]
+    rows = [dict(row._mapping) for row in connection.execute(whole)] if found else []
+    # Not joined: MariaDB would begin with the partners, and sort the requests of all of them.
+    ids = sorted({row["partner_id"] for row in rows})
+    named = select(partners.c.id, partners.c.reference).where(partners.c.id.in_(ids))
+    references = {row.id: row.reference for row in connection.execute(named)} if ids else {}
+    return [
+        {
+            **row,
+            "partner": references.get(row["partner_id"]),
+            "payout": public_id(row["id"]),
+            **_ids_as_text(row),
+        }
+        for row in rows
+    ]
 
 
 def shadowed_list(connection: Connection, filters: Filters, limit: int) -> list[dict[str, Any]]:

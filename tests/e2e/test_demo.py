@@ -1,43 +1,12 @@
 """What a newcomer sees: one command starts everything, a partner is paid before their eyes, and an event that
 died is left for them to heal."""
 
-import os
 import re
 import shlex
-import signal
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from tests.support.commands import run_here
-
-WITHIN_S = 120
-
-
-@contextmanager
-def up_with_demo(folder: Path) -> Iterator[str]:
-    """`payouts up --demo` on `folder`, once its story is told, with what it showed."""
-    command = [
-        *(sys.executable, "-m", "console.main"),
-        *("up", "--data", str(folder), "--port", "0", "--demo"),
-    ]
-    screen = folder.parent / "screen"
-    environment = {"PATH": os.environ["PATH"], "HOME": str(folder.parent)}
-    with screen.open("w") as file:
-        process = subprocess.Popen(command, env=environment, stdout=file, stderr=subprocess.STDOUT)
-    try:
-        deadline = time.monotonic() + WITHIN_S
-        while "payouts ledger check --data" not in (shown := screen.read_text()):
-            assert process.poll() is None, shown
-            assert time.monotonic() < deadline, shown
-            time.sleep(0.2)
-        yield shown
-    finally:
-        process.send_signal(signal.SIGINT)
-        process.wait(60)
+from tests.support.demo import up_with_demo
 
 
 def typed(line: str) -> str:

@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
@@ -12,6 +13,8 @@ FLAGS = (
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 )
 WITHIN_MS = 10_000
+AXE = Path(__file__).parents[1] / "node_modules" / "axe-core" / "axe.min.js"
+"""From `make test-tools`."""
 
 
 def chromium() -> str | None:
@@ -52,3 +55,17 @@ def sign_in(page: Page, token: str, at: str = "/") -> None:
     page.get_by_label("Your token").fill(token)
     page.get_by_role("button", name="Sign in").click()
     page.get_by_role("navigation", name="Places").wait_for()
+
+
+def judge(page: Page) -> list[str]:
+    """What axe finds that is serious or worse. Nothing where axe-core is not installed."""
+    if not AXE.is_file():
+        return []
+    # By evaluation, which the page's policy on scripts does not reach.
+    page.evaluate(AXE.read_text())
+    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    return [
+        f"{each['id']}: {each['help']}: {each['nodes'][0]['html'][:200]}"
+        for each in found["violations"]
+        if each["impact"] in ("serious", "critical")
+    ]

@@ -17,6 +17,7 @@ from payouts.people import Actor, Scope
 from payouts.registering import the_partner
 from payouts.replay import Replay
 from payouts.request import PayoutRequest
+from payouts.states import RequestStatus
 from payouts.storage.approval_queries import (
     bank_accounts,
     earlier_requests,
@@ -26,10 +27,10 @@ from payouts.storage.approval_queries import (
     was_paid,
 )
 from payouts.storage.hold_rows import active_on
-from payouts.storage.request_queries import newest_move
+from payouts.storage.request_queries import newest_moves
 from payouts.unusual import Unusual, about_bank_account, about_request
 
-ROWS = 25
+ROWS = 20
 """Of requests, and of bank accounts, on one page: each is looked into."""
 
 
@@ -110,16 +111,16 @@ def bank_verb(partner: Partner, waiters: int) -> Verb:
 def _waiting(call: Call, requests: list[PayoutRequest]) -> list[Waiting]:
     partners = partners_of(call.connection, [request.partner_id for request in requests])
     held = active_on(call.connection, {target for request in requests for target in targets_of(request)})
+    moves = newest_moves(call.connection, [request.id for request in requests])
     made = []
     for request in requests:
         partner = partners.get(request.partner_id)
         on_it = targets_of(request)
-        move = newest_move(call.connection, request.id)
         case = Case(
             request,
             partner,
             [hold for hold in held if hold.target in on_it],
-            seen=move["id"] if move else None,
+            seen=moves.get(request.id),
             actor=call.actor.name,
             at_ms=call.now_ms,
             rules=call.parts.gate_rules,
@@ -127,7 +128,8 @@ def _waiting(call: Call, requests: list[PayoutRequest]) -> list[Waiting]:
         unusual = []
         if partner is not None:
             before = earlier_requests(call.connection, request)
-            paid = was_paid(call.connection, partner.id)
+            lately = any(one.status == RequestStatus.PAID for one in before)
+            paid = lately or was_paid(call.connection, partner.id)
             unusual = about_request(request, partner, before, was_paid=paid, now_ms=call.now_ms)
         made.append(Waiting(request, partner, unusual, case.decisions()))
     return made

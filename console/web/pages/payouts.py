@@ -42,7 +42,7 @@ def requested(call: Call) -> Response:
 
 def at_stripe(call: Call) -> Response:
     """Stripe's payout objects, foreign ones too, newest first."""
-    page = listed(call, payout_list, {"status": "status", "account": "account", "currency": "currency"})
+    page = listed(call, payout_list, {"status": "status", "account": "account"})
     return call.page(
         "payouts_at_stripe.html",
         title="Payouts at Stripe",
