@@ -12,34 +12,41 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from api.access import AccessLog
+from api.closing import Closing
 from api.endpoint import Desk, Endpoint
 from api.openapi import document
 from api.operation import Operation
 from api.operations import OPERATIONS, PREFIX
 from api.pool import Pool
 from api.schemas import Live
-from api.telling import tell_http
+from api.telling import tell, tell_http
 from payouts.clock import now_ms
 from payouts.ids import IdMaker
 from payouts.meters import Meters
 from payouts.pulse import Pulse, beating
 from payouts.settings import Settings
-from payouts.stores import open_engine, open_pulse, open_redis
+from payouts.storage.kept_answers import KeptAnswers
+from payouts.stores import open_emergency_watch, open_engine, open_pulse, open_redis, open_sealer
 from payouts.version import VERSION
 from workers.messages import Messages
 
 LIVE_PATH, DOCUMENT_PATH = f"{PREFIX}/live", f"{PREFIX}/openapi.json"
+MAINTENANCE_PATH = f"{PREFIX}/maintenance"
 HINT_TIMEOUT_S = 0.5
-"""Of the call to Redis after a payout was requested: it saves seconds, and may cost no more."""
+"""Of each call to Redis: it tells workers what to send, keeps answers, and may cost no more."""
 
 
 def build_app(settings: Settings) -> Starlette:
     """The API as an ASGI application. Raises SettingsError."""
     engine = open_engine(settings)
-    messages = Messages(open_redis(settings, HINT_TIMEOUT_S), settings.queue_namespace)
+    client = open_redis(settings, HINT_TIMEOUT_S)
+    messages = Messages(client, settings.queue_namespace)
     # A thread for each connection: none of them ever waits for one.
     pool = Pool(settings.database_pool_size)
-    desk = Desk(engine, pool, messages.send_payout, now_ms, IdMaker())
+    emergency = open_emergency_watch(settings, client)
+    closing = Closing(engine, by_setting=settings.maintenance_mode, emergency=emergency)
+    kept = KeptAnswers(client, settings.queue_namespace, open_sealer(settings))
+    desk = Desk(engine, pool, messages.send_payout, now_ms, IdMaker(), closing, kept)
     return make_app(desk, open_pulse(settings, "api", Meters(desk.meter), engine))
 
 
@@ -57,6 +64,7 @@ def make_app(desk: Desk, pulse: Pulse | None = None) -> Starlette:
     app = Starlette(
         routes=[
             Route(LIVE_PATH, _live, methods=["GET"]),
+            Route(MAINTENANCE_PATH, _Maintenance(desk).answer, methods=["GET"]),
             Route(DOCUMENT_PATH, _document, methods=["GET"]),
             *_routes(desk),
         ],
@@ -81,6 +89,19 @@ def _routes(desk: Desk) -> list[Route]:
 
 async def _live(_: Request) -> Response:
     return _json(Live("live", VERSION))
+
+
+class _Maintenance:
+    """What the portal shows of maintenance; needs no token, and is answered during it."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    async def answer(self, request: Request) -> Response:
+        try:
+            return _json(await self._desk.pool.run(self._desk.closing.shown))
+        except Exception as error:  # noqa: BLE001 - told to the caller, and logged where it is a fault
+            return tell(request, error)
 
 
 async def _document(_: Request) -> Response:

@@ -14,11 +14,13 @@ from starlette.responses import Response
 from api.access import note
 from api.bearer import bearer_token
 from api.body import decode_body, decode_query, read_body, same_request
+from api.closing import Closing, emergency
 from api.keys import REPLAYED, KeysInUse, key_of
 from api.operation import Answer, Call, Operation
 from api.pool import Pool
+from api.problems import is_away
 from api.telling import tell
-from payouts.clock import Clock
+from payouts.clock import Clock, iso
 from payouts.crash import crash_point
 from payouts.ids import IdMaker
 from payouts.logs import get_logger
@@ -26,10 +28,14 @@ from payouts.meters import HttpMeter
 from payouts.people import Actor
 from payouts.storage import idempotency_rows
 from payouts.storage.idempotency_rows import Kept, Key
+from payouts.storage.kept_answers import KeptAnswers
 from payouts.storage.people_rows import authenticate
 from payouts.storage.queries import reading
 from payouts.storage.unit import in_transaction
 from payouts.tokens import digest_of
+
+STALE_SINCE = "Stale-Since"
+"""A header: the answer is as things stood then, for the database cannot be asked now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +48,9 @@ class Desk:
     """Asks for a requested payout to be sent; may fail, for the scheduler looks too."""
     clock: Clock
     make_id: IdMaker
+    closing: Closing
+    kept: KeptAnswers | None = None
+    """What was answered last, for when the database cannot be asked. None: nothing is kept."""
     keys: KeysInUse = field(default_factory=KeysInUse)
     meter: HttpMeter = field(default_factory=lambda: HttpMeter("api"))
 
@@ -57,6 +66,12 @@ class Asked:
     raw_path: str
     body: bytes
     key: str | None
+    raw_query: str = ""
+
+    @property
+    def address(self) -> str:
+        """What was asked, with its parameters."""
+        return f"{self.raw_path}?{self.raw_query}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +84,8 @@ class Done:
     to_send: int | None = None
     about: str | None = None
     """The id of what it made or changed, for the log."""
+    stale_since_ms: int | None = None
+    """Answered from what was known then, without the database."""
 
 
 class Endpoint:
@@ -98,6 +115,7 @@ class Endpoint:
             raw_path=request.url.path,
             body=b"" if operation.body is None else await read_body(request),
             key=key_of(request) if operation.keyed else None,
+            raw_query=request.url.query,
         )
         release = self._hold(digest, asked.key)
 
@@ -107,6 +125,9 @@ class Endpoint:
         done = await self._desk.pool.run(lambda: do(self._desk, asked, let_in), release)
         note(request.scope, replayed=done.replayed, about=done.about)
         headers = {REPLAYED: "true"} if done.replayed else {}
+        if done.stale_since_ms is not None:
+            note(request.scope, stale=True)
+            headers[STALE_SINCE] = iso(done.stale_since_ms) or ""
         return Response(done.body, done.status, headers, "application/json")
 
     def _hold(self, digest: str, key: str | None) -> Callable[[], None]:
@@ -119,9 +140,26 @@ class Endpoint:
 def do(desk: Desk, asked: Asked, let_in: Callable[[Actor], None]) -> Done:
     """Do what was asked, on a thread of the pool. Raises whatever speaks against it.
 
-    `let_in` is told who asks, as soon as that is known.
+    `let_in` is told who asks, as soon as that is known. What only looks is answered from what was known last
+    where the database cannot be asked.
     """
+    if desk.closing.in_emergency():
+        found = _last_known(desk, asked)
+        if found is None:
+            raise emergency()
+        return found
+    try:
+        return _done(desk, asked, let_in)
+    except Exception as error:
+        found = _last_known(desk, asked) if is_away(error) else None
+        if found is None:
+            raise
+        return found
+
+
+def _done(desk: Desk, asked: Asked, let_in: Callable[[Actor], None]) -> Done:
     now_ms = desk.clock()
+    desk.closing.check(now_ms)
     actor = authenticate(desk.engine, asked.token, now_ms)
     let_in(actor)
     operation = asked.operation
@@ -135,12 +173,22 @@ def do(desk: Desk, asked: Asked, let_in: Callable[[Actor], None]) -> Done:
 
     if not operation.changes:
         with reading(desk.engine) as connection:
-            return work(connection)
+            done = work(connection)
+        if desk.kept is not None:
+            desk.kept.keep(digest_of(asked.token), asked.address, done.body, now_ms)
+        return done
     done = in_transaction(desk.engine, work)
     crash_point("api.after_commit")
     if done.to_send is not None:
         _hint(desk, done.to_send)
     return done
+
+
+def _last_known(desk: Desk, asked: Asked) -> Done | None:
+    if asked.operation.changes or desk.kept is None:
+        return None
+    found = desk.kept.find(digest_of(asked.token), asked.address)
+    return None if found is None else Done(200, found.body, stale_since_ms=found.at_ms)
 
 
 def _key(actor: Actor, asked: Asked) -> Key | None:

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from api import problems, schemas
+from api.endpoint import STALE_SINCE
 from api.keys import HEADER, KEY_CHARS, REPLAYED
 from api.operation import Operation
 from api.operations import OPERATIONS, PREFIX
@@ -38,6 +39,9 @@ def document() -> dict[str, Any]:
     for operation in OPERATIONS:
         paths.setdefault(PREFIX + operation.path, {})[operation.method.lower()] = _described(operation)
     paths[f"{PREFIX}/live"] = {"get": _open("live", "Say whether the process answers", schemas.Live)}
+    known = _open("maintenance", "Show maintenance that is announced or going on", schemas.Maintenance)
+    known["responses"]["503"] = _problem(503)
+    paths[f"{PREFIX}/maintenance"] = {"get": known}
     paths[f"{PREFIX}/openapi.json"] = {"get": _open("document", "This document", None)}
     return {
         "openapi": "3.1.0",
@@ -82,10 +86,13 @@ def _answer(operation: Operation, status: int) -> dict[str, Any]:
     what = {200: "As it is now.", 201: "Done."}[status]
     if status == 200 and 201 in operation.answers:
         what = "It was there before, with the same content."
-    answer = {
+    answer: dict[str, Any] = {
         "description": what,
         "content": {"application/json": {"schema": _schema(operation.answers[status])}},
     }
+    if not operation.changes:
+        since = {"description": "the database did not answer: this is how it stood then"}
+        answer["headers"] = {STALE_SINCE: {**since, "schema": {"type": "string", "format": "date-time"}}}
     if operation.keyed:
         replayed = {"description": "true: the answer of the first time", "schema": {"const": "true"}}
         answer["headers"] = {REPLAYED: replayed}
@@ -128,7 +135,7 @@ def _schema(of: Any) -> dict[str, Any]:
 
 
 def _components() -> dict[str, Any]:
-    used: list[Any] = [schemas.Live, problems.Problem]
+    used: list[Any] = [schemas.Live, schemas.Maintenance, problems.Problem]
     for operation in OPERATIONS:
         used += [of for of in (*operation.answers.values(), operation.body) if of is not None]
         if operation.query is not None:

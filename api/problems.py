@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import msgspec
 from sqlalchemy.exc import SQLAlchemyError
 
+from api.schemas import Maintenance
 from payouts.errors import NotFoundError, PayoutsError, RefusedError
 from payouts.storage.engine import is_unavailable
 from payouts.tokens import TokenError
@@ -33,6 +34,8 @@ class Problem(msgspec.Struct, omit_defaults=True):
     request_id: str
     """The same as in the header X-Request-Id, and in the service's log."""
     errors: list[FieldError] = []
+    maintenance: Maintenance | None = None
+    """With the code `maintenance`: what is going on, and until when as far as is known."""
 
 
 class ApiError(PayoutsError):
@@ -46,10 +49,12 @@ class ApiError(PayoutsError):
         *,
         where: str | None = None,
         headers: Mapping[str, str] | None = None,
+        maintenance: Maintenance | None = None,
     ) -> None:
         super().__init__(detail)
         self.status, self.code, self.where = status, code, where
         self.headers = dict(headers or {})
+        self.maintenance = maintenance
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +66,7 @@ class Told:
     detail: str
     where: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    maintenance: Maintenance | None = None
 
     def problem(self, request_id: str) -> Problem:
         """The body that says so."""
@@ -72,6 +78,7 @@ class Told:
             code=self.code,
             request_id=request_id,
             errors=[FieldError(self.where, self.detail)] if self.where else [],
+            maintenance=self.maintenance,
         )
 
 
@@ -109,17 +116,24 @@ REFUSALS: dict[str, tuple[int, str | None]] = {
 def told(error: Exception) -> Told | None:
     """How a caller is told of `error`; None where it is a fault of the service's own."""
     if isinstance(error, ApiError):
-        return Told(error.status, error.code, str(error), error.where, error.headers)
+        return Told(
+            *(error.status, error.code, str(error), error.where, error.headers), maintenance=error.maintenance
+        )
     if isinstance(error, TokenError):
         return Told(401, error.code, str(error), headers=challenge('error="invalid_token"'))
     if isinstance(error, RefusedError):
         return _refused(error)
     if isinstance(error, NotFoundError):
         return Told(404, "not_found", str(error))
-    transient = isinstance(error, PayoutsError) and error.transient
-    if transient or (isinstance(error, SQLAlchemyError | OSError) and is_unavailable(error)):
+    if is_away(error):
         return unavailable("the database does not answer just now: send it again in a few seconds")
     return None
+
+
+def is_away(error: Exception) -> bool:
+    """Whether the database does not answer just now."""
+    transient = isinstance(error, PayoutsError) and error.transient
+    return transient or (isinstance(error, SQLAlchemyError | OSError) and is_unavailable(error))
 
 
 def challenge(more: str = "") -> dict[str, str]:

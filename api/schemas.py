@@ -1,7 +1,7 @@
 """What goes in and comes out, as JSON. Amounts are whole minor units, times ISO 8601, ids text."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -189,6 +189,19 @@ class PayoutPage(Page):
     """Payouts, newest first."""
 
     data: list[Payout]
+
+
+class Maintenance(msgspec.Struct, kw_only=True):
+    """Maintenance that is announced or going on. The times are as announced, and may change."""
+
+    status: Literal["none", "announced", "started"]
+    id: str | None = None
+    starts_at: When | None = None
+    ends_at: When | None = None
+    text: str | None = None
+    """What people are to be told."""
+    announced_at: When | None = None
+    started_at: When | None = None
 
 
 class Live(msgspec.Struct):

@@ -12,6 +12,7 @@ from payouts.leg import Leg
 from payouts.request import public_id
 from payouts.requesting import payable_part
 from payouts.states import LegKind, RequestStatus
+from payouts.window import SETTING_TEXT, Window
 
 
 def moment(at_ms: int) -> datetime:
@@ -80,6 +81,23 @@ def credit_shape(partner: partners.Partner, posted: Posted, amount_minor: int) -
         description=transaction.description,
         effective_at=moment(transaction.effective_at_ms),
         posted_at=moment(transaction.posted_at_ms),
+    )
+
+
+def maintenance_shape(window: Window | None, *, by_setting: bool) -> schemas.Maintenance:
+    """`by_setting`: it is going on, whether or not it was announced."""
+    if window is None:
+        return schemas.Maintenance(
+            status="started" if by_setting else "none", text=SETTING_TEXT if by_setting else None
+        )
+    return schemas.Maintenance(
+        status="started" if by_setting or window.started_at_ms is not None else "announced",
+        id=str(window.id),
+        starts_at=moment(window.starts_at_ms),
+        ends_at=moment(window.ends_at_ms),
+        text=window.text,
+        announced_at=moment(window.announced_at_ms),
+        started_at=None if window.started_at_ms is None else moment(window.started_at_ms),
     )
 
 

@@ -46,7 +46,7 @@ def show_payout(
 
 def story(rows: Rows, at_ms: int | None) -> dict[str, Any]:
     """A payout's history for programs: always the same keys, whatever the payout is."""
-    request, partner, wait = rows.request, rows.partner, _wait(rows)
+    request, partner, wait = rows.request, rows.partner, waits(rows)
     return {
         "as_of_ms": at_ms,
         "payout": request.public_id if request else None,
@@ -79,11 +79,16 @@ _REQUEST_FIELDS = (
 
 
 def _rows(connection: "Connection", key: str, at_ms: int | None) -> "Rows":
-    from payouts.storage.history_queries import balances_at, find, read_rows
+    from payouts.storage.history_queries import find, read_rows
 
     rows = read_rows(connection, find(connection, key))
-    if at_ms is None:
-        return rows
+    return rows if at_ms is None else known_at(connection, rows, key, at_ms)
+
+
+def known_at(connection: "Connection", rows: Rows, key: str, at_ms: int) -> Rows:
+    """`rows` as they were at `at_ms`; `connection` is the one they were read by. Raises NotFoundError."""
+    from payouts.storage.history_queries import balances_at
+
     since_ms = rows.request.created_at_ms if rows.request else rows.payouts[0]["created_at_ms"]
     if since_ms > at_ms:
         raise NotFoundError(f"{key} was not there yet at {iso(at_ms)}: it is known since {iso(since_ms)}")
@@ -105,7 +110,8 @@ def _entry(entry: Entry) -> dict[str, Any]:
     }
 
 
-def _wait(rows: Rows) -> Wait | None:
+def waits(rows: Rows) -> Wait | None:
+    """What the payout waits for; None where it has ended, is foreign, or where it cannot be told."""
     if rows.request is None:
         return None
     return wait_of(rows.request, rows.holds, is_known=WAITING not in rows.not_kept)
@@ -132,12 +138,12 @@ def _print(rows: Rows, at_ms: int | None) -> None:
         print_table(table(("balance of the partner", "amount"), held))
     happened = [(iso(e.at_ms), e.kind.replace("_", " "), e.actor, _cut(e.text)) for e in timeline(rows)]
     print_table(table(("at", "what", "by", ""), happened))
-    for line in _warnings(rows):
+    for line in warnings(rows):
         out().print(line, markup=False)
 
 
 def _request_facts(rows: Rows) -> Iterator[tuple[str, Any]]:
-    request, partner, wait = rows.request, rows.partner, _wait(rows)
+    request, partner, wait = rows.request, rows.partner, waits(rows)
     if request is None:
         return
     yield "payout", request.public_id
@@ -170,7 +176,8 @@ def _payout_facts(row: Row) -> list[tuple[str, Any]]:
     ]
 
 
-def _warnings(rows: Rows) -> Iterator[str]:
+def warnings(rows: Rows) -> Iterator[str]:
+    """What is missing from the history, a line each."""
     from payouts.storage.history_queries import ROWS_MOST
 
     for name in rows.cut:

@@ -21,6 +21,8 @@ from console import (
     events,
     importing,
     ledger,
+    maintenance,
+    modes,
     notices,
     partners,
     payload,
@@ -66,6 +68,9 @@ app.add_typer(schedules.app, name="schedule")
 app.add_typer(brakes.holds, name="hold")
 app.add_typer(brakes.limits, name="limit")
 app.add_typer(brakes.banks, name="bank")
+app.command("mode")(modes.mode)
+app.add_typer(maintenance.app, name="maintenance")
+app.add_typer(modes.app, name="emergency")
 app.command("stop")(brakes.stop)
 app.command("resume")(brakes.resume)
 app.add_typer(people.people, name="people")

@@ -98,6 +98,13 @@ def short_time(at_ms: int | None) -> str | None:
     return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
 
 
+def parse_time_to_come(text: str) -> int:
+    """As `parse_time`, but `90m`, `2h` and `3d` are from now on."""
+    if text[-1:] in _SPANS and text[:-1].isdigit():
+        return 2 * now_ms() - parse_time(text)
+    return parse_time(text)
+
+
 def parse_time(text: str) -> int:
     """`2026-01-31`, `2026-01-31T12:00:00Z`, or a time ago as `90m`, `2h`, `3d`; in ms. UTC unless it says."""
     if text[-1:] in _SPANS and text[:-1].isdigit():

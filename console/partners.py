@@ -11,6 +11,7 @@ from console.exporting import statement
 from console.listing import AfterOption, LimitOption, SinceOption, UntilOption, make_filters, show
 from console.output import out, print_table, short_time, table, write_json
 from console.request_commands import PartnerArgument, ReasonOption
+from console.schedule_words import schedule_words
 from payouts.due_days import Schedule
 from payouts.errors import RefusedError
 from payouts.ids import IdMaker
@@ -28,7 +29,6 @@ app = typer.Typer(no_args_is_help=True, help="Partners: whom the platform pays."
 app.command("statement")(statement)
 
 _COLUMNS = ("registered", "partner", "account", "currency", "state", "bank account", "schedule", "why")
-_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 
 @app.command("add")
@@ -185,7 +185,7 @@ def _print(partner: "Partner") -> None:
             "approved",
             _yes(partner.bank_account is not None and partner.bank_approved == partner.bank_account),
         ),
-        ("schedule", _schedule(partner.schedule, partner.schedule_day)),
+        ("schedule", schedule_words(partner.schedule, partner.schedule_day)),
         ("from", format_money(minimum, partner.currency) if minimum is not None else None),
         *(("asked Stripe", short_time(partner.refreshed_at_ms)), ("row id", partner.id)),
     ]
@@ -195,17 +195,9 @@ def _print(partner: "Partner") -> None:
 def _cells(row: dict[str, Any]) -> tuple[Any, ...]:
     return (
         *(short_time(row["created_at_ms"]), row["reference"], row["account"], row["currency"].upper()),
-        *(row["state"], row["bank_label"], _schedule(row["schedule"], row["schedule_day"])),
+        *(row["state"], row["bank_label"], schedule_words(row["schedule"], row["schedule_day"])),
         row["state_reason"],
     )
-
-
-def _schedule(schedule: str, day: int | None) -> str | None:
-    if schedule == NO_SCHEDULE:
-        return None
-    if schedule == Schedule.WEEKLY:
-        return f"weekly, {_DAYS[day or 0]}"
-    return f"monthly, day {day}" if schedule == Schedule.MONTHLY else schedule
 
 
 def _yes(value: bool | None) -> str | None:

@@ -1,6 +1,6 @@
 """The composition root: builds the real things once, from settings, and hands them on."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from payouts.ids import IdMaker
 from payouts.lookout import Lookout
 from payouts.lookup import Resolver
 from payouts.meters import EVENTS, Counter, Meters, StripeMeter
+from payouts.mode import Modes
 from payouts.notices import Channel, Route
 from payouts.overview import Mode, Overviewer
 from payouts.payloads import Payloads
@@ -36,7 +37,7 @@ from payouts.settings import Settings
 from payouts.shelf import open_shelf
 from payouts.storage.token_bucket import TokenBucket
 from payouts.storage.trail import Trail
-from payouts.stores import open_engine, open_sealer, process_name
+from payouts.stores import open_emergency_watch, open_engine, open_sealer, process_name
 from payouts.telling import Teller, TellingRules
 from payouts.walking import Hint, Walker
 from payouts.walks import Walks
@@ -76,7 +77,8 @@ def open_worker(settings: Settings, client: redis.Redis, clock: Clock = now_ms) 
     read = read_failing_once if settings.practice_failure else read_as_sent
     rules = Rules(make_id, clock, worker, settings.event_max_attempts, payloads=payloads, read=read)
     lookout = open_lookout(settings, engine, client, clock)
-    sender = Sender(engine, gateway, sending_rules(settings, make_id, clock, worker), lookout)
+    sending = sending_rules(settings, make_id, clock, worker, open_emergency_watch(settings, client).is_on)
+    sender = Sender(engine, gateway, sending, lookout)
     meters = Meters(outcomes, stripe)
     return WorkerParts(engine, Applier(engine, rules), sender, gateway, outcomes, meters)
 
@@ -86,11 +88,25 @@ def open_lookout(settings: Settings, engine: Engine, client: redis.Redis, clock:
     return Lookout(engine, Trail(client, settings.queue_namespace), IdMaker(clock), clock)
 
 
-def sending_rules(settings: Settings, make_id: IdMaker, clock: Clock, worker: str) -> SendingRules:
-    """What payouts are sent by."""
+def open_modes(settings: Settings, engine: Engine, client: redis.Redis) -> Modes:
+    """What tells the mode of the service."""
+    watch = open_emergency_watch(settings, client)
+    return Modes(engine, watch.now, settings.maintenance_mode)
+
+
+def sending_rules(
+    settings: Settings,
+    make_id: IdMaker,
+    clock: Clock,
+    worker: str,
+    emergency: Callable[[], bool] = lambda: False,
+) -> SendingRules:
+    """What payouts are sent by; `emergency` says whether that mode is on."""
     return SendingRules(
         *(make_id, clock, worker, gate_rules(settings)),
         shadow=settings.shadow_mode,
+        maintenance=settings.maintenance_mode,
+        emergency=emergency,
         lease_ms=int(settings.send_lease_s * 1000),
         doubt_ms=int(settings.doubt_minutes * 60_000),
     )

@@ -1,6 +1,6 @@
 """One transaction of sending: answers are recorded, and the next calls written down before they are made."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
@@ -10,6 +10,7 @@ from payouts.answers import Answers
 from payouts.books import Books
 from payouts.calls import FrozenCall, Made, payout_call, reversal_call, transfer_call
 from payouts.clock import Clock
+from payouts.emergency_state import EMERGENCY, STANDSTILL
 from payouts.event import read_payout_object
 from payouts.ids import IdMaker
 from payouts.leg import Attempt, Leg
@@ -22,11 +23,12 @@ from payouts.recovery import RECOVERY, STOPPED
 from payouts.request import PayoutRequest
 from payouts.sightings import Sightings
 from payouts.states import OPEN_REQUEST_STATUSES, AttemptStatus, LegKind, LegStatus, RequestStatus
+from payouts.storage.mode_rows import standing
 from payouts.storage.partner_rows import PARTNERS, lock_partners
 from payouts.storage.payout_rows import lock_payouts
-from payouts.storage.recovery_rows import is_recovering
 from payouts.storage.request_rows import PARTNER_BUSY, busy_requests, next_queued, partner_ids_of
 from payouts.turns import Job, Step, Turn
+from payouts.window import maintenance_stop
 
 BUSY_MS = 5_000
 RECHECK_MS = 300_000
@@ -48,6 +50,10 @@ class SendingRules:
     lease_ms: int = 60_000
     """How long a turn is one worker's own: longer than a call with all its time limits. Where it is not, two
     may send the same call with the same key, and Stripe does it once."""
+    maintenance: bool = False
+    """Send nothing: maintenance is on by its setting."""
+    emergency: Callable[[], bool] = lambda: False
+    """Whether nothing is sent because emergency mode is on. Answers at once, or within Redis's time limit."""
     doubt_ms: int = 900_000
     """How long an object that may have been made is looked for, once the same key can say nothing more."""
 
@@ -64,6 +70,7 @@ class Desk:
         self.busy: dict[int, set[int]] = {}
         self.checked: set[int] = set()
         """Requests that were shown to the gate."""
+        self.emergency = rules.emergency()  # before the first lock: it may have to be asked for
         self.sent: list[PayoutRequest] = []
         """Those whose money goes out with this transaction's calls."""
 
@@ -105,13 +112,24 @@ class Desk:
         for request in self.books.requests.values():  # as they are now, in this transaction
             held = self.busy.setdefault(request.partner_id, set())
             (held.add if request.status in BUSY_STATUSES else held.discard)(request.id)
-        recovering = is_recovering(self.connection)
-        outgoing = ready if recovering else self._outgoing(ready)
+        standstill = self._standstill()
+        outgoing = ready if standstill else self._outgoing(ready)
         self.checked = {request.id for request in outgoing}
         steps = {request.id: self._planned(request) for request in ready}
-        stops = dict.fromkeys(steps, Stop(RECOVERY, STOPPED)) if recovering else self._stops(outgoing, steps)
+        stops = dict.fromkeys(steps, standstill) if standstill else self._stops(outgoing, steps)
         turns = {r.id: self._turn(self.books.requests[r.id], steps[r.id], stops.get(r.id)) for r in ready}
         return {request_id: turn for request_id, turn in turns.items() if turn is not None}
+
+    def _standstill(self) -> Stop | None:
+        """What stops all sending, also of what was begun before; the gravest first."""
+        if self.emergency:
+            return Stop(EMERGENCY, STANDSTILL)
+        stands = standing(self.connection)
+        if stands.recovering:
+            return Stop(RECOVERY, STOPPED)
+        if stands.window or self.rules.maintenance:
+            return maintenance_stop(stands.window)
+        return None
 
     def _stops(self, outgoing: Sequence[PayoutRequest], steps: Mapping[int, PlannedStep]) -> dict[int, Stop]:
         begun = {r.id for r in outgoing if not goes_out(steps[r.id], self.books.legs_of(r))}

@@ -1,7 +1,7 @@
 """Placing and releasing holds: the kill switch, and what a person holds back or lets go."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 
 from sqlalchemy import Connection, Engine
@@ -14,7 +14,7 @@ from payouts.limits import MOST_WINDOW_S
 from payouts.people import Actor, Scope
 from payouts.reasons import check_reason
 from payouts.request import PayoutRequest, public_id
-from payouts.states import REQUEST_TRANSITIONS
+from payouts.states import REQUEST_TRANSITIONS, RequestStatus
 from payouts.storage import audit_rows, hold_rows, outflow_rows
 from payouts.storage.columns import PLATFORM
 from payouts.storage.outflow_rows import Minute
@@ -22,6 +22,8 @@ from payouts.storage.request_rows import lock_requests
 from payouts.storage.unit import in_transaction
 
 WAKE_MOST = 500
+BEGUN_STATUSES = (RequestStatus.QUEUED, RequestStatus.SENDING, RequestStatus.REVERSING)
+"""In which a request waits for something to be sent."""
 
 
 def place(
@@ -144,7 +146,17 @@ def wake_waiting(engine: Engine, kind: HoldKind, clock: Clock) -> int:
     return wake_codes(engine, [WAITS_FOR[kind]], clock)
 
 
-def wake_codes(engine: Engine, codes: Sequence[str], clock: Clock) -> int:
+def wake_stopped(engine: Engine, codes: Sequence[str], clock: Clock) -> int:
+    """As `wake_codes`, for what stopped all sending: what was begun before waits for its end, too."""
+    return wake_codes(engine, codes, clock, BEGUN_STATUSES)
+
+
+def wake_codes(
+    engine: Engine,
+    codes: Sequence[str],
+    clock: Clock,
+    statuses: Collection[RequestStatus] = (RequestStatus.QUEUED,),
+) -> int:
     """Make what waits for one of `codes` due now, in small steps of their own; returns how many.
 
     Without it they come by themselves when they are next looked at.
@@ -152,7 +164,9 @@ def wake_codes(engine: Engine, codes: Sequence[str], clock: Clock) -> int:
     woken = 0
     last: list[int] = [0]
     while last:
-        step = partial(hold_rows.wake, codes=codes, now_ms=clock(), most=WAKE_MOST, after_id=last[-1])
+        step = partial(
+            hold_rows.wake, codes=codes, now_ms=clock(), most=WAKE_MOST, after_id=last[-1], statuses=statuses
+        )
         last = in_transaction(engine, step)
         woken += len(last)
     return woken

@@ -129,15 +129,20 @@ def checked(wanted: NewPartner) -> NewPartner:
         raise RefusedError(
             "bad_reference", "a reference is no number and does not begin with acct_: those name other things"
         )
-    if not _ACCOUNT.fullmatch(wanted.account):
-        raise RefusedError("bad_account", f"{shortened(wanted.account)} is no Stripe account: it is acct_…")
     return NewPartner(
         reference,
-        wanted.account,
+        check_account(wanted.account),
         check_name(wanted.name),
         check_email(wanted.email),
         check_currency(wanted.currency),
     )
+
+
+def check_account(text: str) -> str:
+    """A connected account's id. RefusedError `bad_account`."""
+    if not _ACCOUNT.fullmatch(text):
+        raise RefusedError("bad_account", f"{shortened(text)} is no Stripe account: it is acct_…")
+    return text
 
 
 def _same(held: Partner, wanted: NewPartner) -> Partner:

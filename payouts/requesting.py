@@ -42,6 +42,8 @@ class Source(StrEnum):
 
     API = "api"
     COMMAND = "command"
+    CONSOLE = "console"
+    """By a person, in the browser."""
     SCHEDULE = "schedule"
     IMPORT = "import"
     RECOVERY = "recovery"

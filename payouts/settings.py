@@ -57,6 +57,12 @@ class Settings(BaseSettings):
     """For trying the service out only: the first `payout.paid` of each payout whose statement descriptor is
     PRACTICE dies on purpose, so that a replay can be practised. Refused in live mode."""
 
+    maintenance_mode: bool = False
+    """Maintenance by configuration: nothing is sent, and the API answers 503, until it is off again."""
+    enable_mock_data: bool = False
+    """Emergency mode by configuration, under the name of the runbook. No data is made up: nothing is paid,
+    webhooks go to the spill, and the API reads from what it knew last."""
+
     bank_cooling_off_hours: float = Field(default=24.0, ge=0)
     """A bank account is not paid to before it was known for so long, the first one included."""
     bank_account_approval: bool = True

@@ -15,7 +15,7 @@ from payouts.ledger import LedgerKind
 from payouts.partner import Partner
 from payouts.settling import WINDOW_MS, settles_at_ms
 from payouts.storage import statement_queries
-from payouts.storage.statement_queries import Change
+from payouts.storage.statement_queries import Change, Place
 
 CLAIM = (LedgerKind.OWED, LedgerKind.IN_TRANSIT, LedgerKind.RETURNED)
 """What together is owed to a partner."""
@@ -33,6 +33,12 @@ class StatementLine:
     amount_minor: int
     balance_minor: int
     unsettled_minor: int
+    transaction_id: int
+
+    @property
+    def place(self) -> Place:
+        """Where the lines behind it begin."""
+        return self.effective_at_ms, self.transaction_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +61,14 @@ class Statement:
     unsettled: dict[int, int]
     """The same by the transaction that paid it."""
 
-    def lines(self, connection: Connection) -> Iterator[StatementLine]:
-        """The lines in the order in which they count, read page by page."""
+    def lines(self, connection: Connection, behind: Place | None = None) -> Iterator[StatementLine]:
+        """The lines in the order in which they count, read page by page; those after `behind`, if given."""
         balance_minor = self.opening_minor
-        for change in statement_queries.changes(connection, self.partner.id, self.from_ms, self.until_ms):
+        if behind is not None:
+            sums = statement_queries.sums_before(connection, self.partner.id, self.from_ms, behind)
+            balance_minor = sum(sums.get(kind, 0) for kind in CLAIM)
+        times = (self.from_ms, self.until_ms)
+        for change in statement_queries.changes(connection, self.partner.id, *times, behind):
             amount_minor = sum(change.by_kind.get(kind, 0) for kind in CLAIM)
             if amount_minor:
                 balance_minor += amount_minor
@@ -69,6 +79,7 @@ class Statement:
             *(change.effective_at_ms, change.kind, change.reference, change.description),
             *(amount_minor, balance_minor),
             unsettled_minor=self.unsettled.get(change.id, 0),
+            transaction_id=change.id,
         )
 
 

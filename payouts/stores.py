@@ -11,12 +11,14 @@ import redis
 from sqlalchemy import Engine
 
 from payouts.clock import Clock, now_ms
+from payouts.emergency_watch import EmergencyWatch
 from payouts.errors import SettingsError
 from payouts.meters import Meters
 from payouts.pulse import TIMEOUT_S as PULSE_TIMEOUT_S
 from payouts.pulse import Pulse
 from payouts.sealing import Sealer
 from payouts.settings import Settings
+from payouts.storage.emergency_switch import EmergencySwitch
 from payouts.storage.engine import build_engine
 from payouts.storage.minutes import Minutes
 from payouts.storage.presence import Presence, Role
@@ -98,3 +100,13 @@ def open_pulse(
 def process_name() -> str:
     """How this process is named to others: host and process id."""
     return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def open_emergency_switch(settings: Settings, client: redis.Redis) -> EmergencySwitch:
+    """The switch of emergency mode."""
+    return EmergencySwitch(client, settings.queue_namespace)
+
+
+def open_emergency_watch(settings: Settings, client: redis.Redis) -> EmergencyWatch:
+    """What a process knows of that switch."""
+    return EmergencyWatch(open_emergency_switch(settings, client), by_setting=settings.enable_mock_data)

@@ -30,6 +30,8 @@ DAY_MS = DAY_S * 1000
 SCHEDULED, COMMANDED, PROOF, DAILY = "schedule", "command", "proof", "daily"
 """Who goes on with a walk that is open: one of each kind for an account. The keys of the
 scheduler's own have the recipe or the day behind it."""
+ASKED = "asked"
+"""Begins the keys of walks that somebody asked for and does not walk: the scheduler goes on with them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +189,7 @@ class Walks:
         watch = mark_rows.change_watch(connection, self.make_id, lambda held: held)
         if watch.hour_s + HOUR_S > now_ms // 1000 and watch.hour_reads >= self.reads_most:
             return None
-        standing = catch_up_rows.due_walk(connection, BY_SCHEDULE, now_ms)
+        standing = catch_up_rows.due_walk(connection, BY_SCHEDULE, ASKED, now_ms)
         if standing is not None:
             catch_up_rows.put_off(connection, standing, now_ms + AGAIN_MS)
             return standing

@@ -105,7 +105,7 @@ def databases_of() -> Callable[[SqlServer], Databases]:
 @pytest.fixture(scope="session")
 def real_provider(request: pytest.FixtureRequest) -> Iterator[RealProvider]:
     """A certified OpenID provider in a process of its own, shared: everybody named in `ACCOUNTS` is known."""
-    _need(request, "oidc-provider", RealProvider.program())
+    need(request, "oidc-provider", RealProvider.program())
     with RealProvider() as running:
         yield running
 

@@ -12,7 +12,13 @@ from payouts.meters import Meters
 from payouts.pulse import beating
 from payouts.settings import Settings
 from payouts.storage.spill import Spill
-from payouts.stores import open_pulse, open_receiver_engine, open_redis, open_sealer
+from payouts.stores import (
+    open_emergency_watch,
+    open_pulse,
+    open_receiver_engine,
+    open_redis,
+    open_sealer,
+)
 from webhooks.endpoint import Endpoint
 from webhooks.health import Health
 from webhooks.hints import Hints
@@ -38,6 +44,7 @@ def build_app(settings: Settings) -> Starlette:
         Spill(client, settings.redis_spill, settings.queue_namespace),
         make_id,
         hints.add,
+        open_emergency_watch(settings, client),
     )
     hints.breaker = stores.redis
     intake = Intake(stores.write, settings.receiver_max_waiting, settings.receiver_max_waiting_bytes)

@@ -12,7 +12,8 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from payouts.crash import crash_point
-from payouts.errors import PayoutsError, StoreUnavailableError
+from payouts.emergency_watch import EmergencyWatch
+from payouts.errors import PayoutsError, SpillRefusedError, StoreUnavailableError
 from payouts.ids import IdMaker
 from payouts.logs import get_logger
 from payouts.storage.engine import is_contention, is_lock_wait, is_unavailable, single_statement
@@ -32,12 +33,20 @@ class Stores:
     """Writes groups of events, and drains the spill when the database returns."""
 
     def __init__(
-        self, engine: Engine, client: redis.Redis, spill: Spill, make_id: IdMaker, hint: Hint
+        self,
+        engine: Engine,
+        client: redis.Redis,
+        spill: Spill,
+        make_id: IdMaker,
+        hint: Hint,
+        emergency: EmergencyWatch | None = None,
     ) -> None:
+        """`emergency`: while that mode is on, the database is not asked."""
         self._engine = engine
         self._spill = spill
         self._make_id = make_id
         self._hint = hint
+        self._emergency = emergency
         self._log = get_logger()
         self.database = Breaker("database", self._ping_database, self.drain)
         self.redis = Breaker("redis", client.ping, self.drain)
@@ -47,6 +56,8 @@ class Stores:
 
         Raises StoreUnavailableError where no store takes them.
         """
+        if self.in_emergency() and self._spilled(events):
+            return {}
         if not self.database.is_open:
             try:
                 self._insert(events)
@@ -70,12 +81,40 @@ class Stores:
         """Move spilled events into the inbox and hint at them."""
         if self.redis.is_open or self.database.is_open:
             return  # the other one's return comes here again
+        if self.in_emergency():
+            return  # the scheduler drains once it is off
         self._spill.drain(self._engine, self._make_id, self._hint)
+
+    def in_emergency(self) -> bool:
+        """Whether emergency mode is on, as far as is known: a Redis that failed is not asked."""
+        if self._emergency is None:
+            return False
+        if not self.redis.is_open:
+            try:
+                return self._emergency.ask() is not None
+            except redis.RedisError as error:
+                self.redis.trip(error)
+        return self._emergency.known is not None
 
     def close(self) -> None:
         """Stop the probes."""
         self.database.end()
         self.redis.end()
+
+    def _spilled(self, events: Sequence[NewEvent]) -> bool:
+        """Whether `events` are in the spill. Where it does not take them, the database is asked as ever."""
+        if self.redis.is_open:
+            return False
+        try:
+            self._spill.append(events)
+        except SpillRefusedError as error:
+            self._log.warning("intake.not_spilled", reason=str(error))
+            return False
+        except StoreUnavailableError as error:
+            self.redis.trip(error)
+            return False
+        self._log.info("intake.spilled", events=len(events), emergency=True)
+        return True
 
     def _insert(self, events: Sequence[NewEvent]) -> None:
         # The insert can be repeated: an event that is there already is left as it is.

@@ -32,12 +32,19 @@ from payouts.stopping import StopSignal
 from payouts.storage.presence import EVERY_S as BEAT_EVERY_S
 from payouts.storage.revisions import require_current
 from payouts.storage.spill import Spill
-from payouts.stores import open_engine, open_pulse, open_redis
+from payouts.stores import (
+    open_emergency_switch,
+    open_emergency_watch,
+    open_engine,
+    open_pulse,
+    open_redis,
+)
 from workers.actors import Actors
 from workers.archive import Archiving
 from workers.broker import WakingRedisBroker
 from workers.catch_up import LOOK_EVERY_S, CatchingUp, WalkStarter
 from workers.check import LedgerChecking
+from workers.drain import Drainer
 from workers.messages import Messages
 from workers.notify import NoticeSweeper, Notifier
 from workers.reconcile import STEP_EVERY_S, Reconciling, RoundStarter
@@ -141,8 +148,8 @@ def run_scheduler(settings: Settings) -> None:
     asks_stripe = bool(settings.stripe_api_key.get_secret_value())
     catches_up = asks_stripe and (settings.catch_up_interval_s or settings.proof_daily)
 
-    def drain() -> None:
-        spill.drain(engine, make_id, messages.apply)
+    switch, watch = open_emergency_switch(settings, client), open_emergency_watch(settings, client)
+    drainer = Drainer(engine, spill, switch, watch, make_id, now_ms, messages.apply)
 
     lookout = open_lookout(settings, engine, client)
     pulse = open_pulse(settings, "scheduler", Meters(), engine)
@@ -160,7 +167,8 @@ def run_scheduler(settings: Settings) -> None:
             *([Job("archive", archive_s, messages.archive)] if archive_s else []),
             Job("look out", settings.sweep_interval_s, lookout.look),
             Job("sweep", settings.sweep_interval_s, sweeper.sweep),
-            Job("drain", settings.sweep_interval_s, drain),
+            Job("note emergency", settings.sweep_interval_s, drainer.write_notes),
+            Job("drain", settings.sweep_interval_s, drainer.drain),
             Job("replay", settings.sweep_interval_s, replays.sweep),
             Job("reopen", settings.sweep_interval_s, reopen),
             Job("watch failures", WATCH_EVERY_S, open_failure_watch(settings, engine).look),

@@ -6,7 +6,7 @@ from functools import partial
 import dramatiq
 from sqlalchemy import Connection, Engine
 
-from payouts.checking import check
+from payouts.checking import check, count, note
 from payouts.clock import Clock
 from payouts.ids import IdMaker
 from payouts.logs import get_logger
@@ -35,9 +35,15 @@ class LedgerChecking:
         )
 
     def check(self) -> None:
-        """Check every invariant; each one that does not hold is an alert, at most once an hour."""
+        """Check every invariant and keep what was found, with the sums; each one that does not hold is an
+        alert, at most once an hour."""
         began = time.monotonic()
-        broken = [finding for finding in check(self._engine) if finding.violations]
+        broken = []
+        for finding in check(self._engine):
+            note(self._engine, finding, self._make_id, self._clock())
+            if finding.violations:
+                broken.append(finding)
+        count(self._engine, self._make_id, self._clock)
         for finding in broken:
             first = finding.violations[0]
             self._log.error("ledger.broken", invariant=finding.name, subject=first.subject, text=first.text)

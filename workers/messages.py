@@ -27,6 +27,7 @@ SEND = "send_payout"
 REFRESH = "refresh_partner"
 DELIVER_NOTICES = "deliver_notices"
 RECONCILE = "reconcile_account"
+COMPARE = "compare_account"
 CHECK_LEDGER = "check_ledger"
 REPLAY = "go_on_with_replay"
 ARCHIVE = "archive_payloads"
@@ -75,6 +76,10 @@ class Messages:
     def reconcile_account(self, account: str) -> None:
         """Ask for an account to be compared with Stripe a step further."""
         self._send(MAINTENANCE_QUEUE, RECONCILE, account)
+
+    def compare_account(self, account: str) -> None:
+        """Ask for an account to be compared with Stripe by itself, apart from any round."""
+        self._send(MAINTENANCE_QUEUE, COMPARE, account)
 
     def catch_up(self, walk_id: int) -> None:
         """Ask for a walk through Stripe's list of events to go a page further."""

@@ -4,11 +4,12 @@ from dataclasses import dataclass
 
 import dramatiq
 
+from payouts.asked_comparing import compare_further
 from payouts.logs import get_logger
 from payouts.reconciling import Reconciler
 from payouts.rounds import Rounds
 from workers.broker import WakingRedisBroker
-from workers.messages import MAINTENANCE_QUEUE, RECONCILE, Messages
+from workers.messages import COMPARE, MAINTENANCE_QUEUE, RECONCILE, Messages
 
 STEP_EVERY_S = 30.0
 """How often it is looked whether a round is due, or stands still."""
@@ -25,9 +26,16 @@ class Reconciling:
 
     def declare(self, broker: WakingRedisBroker) -> None:
         """Make the actor known to `broker`."""
-        dramatiq.actor(broker=broker, actor_name=RECONCILE, queue_name=MAINTENANCE_QUEUE, max_retries=0)(
-            self.step
-        )
+        for name, work in ((RECONCILE, self.step), (COMPARE, self.compare)):
+            dramatiq.actor(broker=broker, actor_name=name, queue_name=MAINTENANCE_QUEUE, max_retries=0)(work)
+
+    def compare(self, account: str) -> None:
+        """Compare an account that somebody asked for a step further."""
+        try:
+            if compare_further(self._reconciler, account):
+                self._messages.compare_account(account)
+        except Exception as error:  # noqa: BLE001 - its row says where it is; the next round goes on with it
+            self._failed(account, error)
 
     def step(self, account: str) -> None:
         """Compare an account a step further."""
@@ -36,8 +44,11 @@ class Reconciling:
             if following is not None:
                 self._messages.reconcile_account(following)
         except Exception as error:  # noqa: BLE001 - the round's row says where it is; the scheduler goes on
-            said = {"error": str(error)[:300], "error_class": type(error).__name__}
-            self._log.warning("reconcile.failed", account=account, **said)
+            self._failed(account, error)
+
+    def _failed(self, account: str, error: Exception) -> None:
+        said = {"error": str(error)[:300], "error_class": type(error).__name__}
+        self._log.warning("reconcile.failed", account=account, **said)
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,8 +52,13 @@ def filters_of(call: Call, equal: Mapping[str, str]) -> Filters:
 def time_asked(call: Call, name: str) -> int | None:
     """The parameter `name` as a time in ms. RefusedError for what is no time."""
     text = call.asked(name)
+    return None if text is None else time_typed(text)
+
+
+def time_typed(text: str) -> int:
+    """What somebody typed as a time, in ms. RefusedError for what is no time."""
     try:
-        return None if text is None else parse_time(text)
+        return parse_time(text)
     except PayoutsError as error:
         raise RefusedError("bad_time", str(error)) from None
 

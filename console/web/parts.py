@@ -14,6 +14,7 @@ from payouts.bootstrap import open_overviewer
 from payouts.clock import Clock, now_ms
 from payouts.ids import IdMaker
 from payouts.overview import Overview
+from payouts.readiness import HOUR_MS, GateRules
 from payouts.settings import Settings
 from payouts.stores import open_console_engine, open_redis
 from workers.messages import QUEUES, Messages
@@ -34,6 +35,8 @@ class Parts:
     messages: Messages
     """Hints to the workers: what was decided here is begun at once."""
     renderer: Renderer
+    gate_rules: GateRules
+    """What must hold for a partner before money is sent to it."""
     clock: Clock
     make_id: IdMaker
     look: Callable[[int], Overview]
@@ -57,6 +60,9 @@ def open_parts(settings: Settings, client: redis.Redis | None = None, clock: Clo
         throttle=Throttle(client, name, settings.sign_in_tries),
         messages=Messages(client, name),
         renderer=Renderer(settings, clock),
+        gate_rules=GateRules(
+            round(settings.bank_cooling_off_hours * HOUR_MS), settings.bank_account_approval
+        ),
         clock=clock,
         make_id=IdMaker(clock),
         look=Looks(open_overviewer(settings, engine, client, QUEUES), clock).look,

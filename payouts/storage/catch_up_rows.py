@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, or_, select, update
 
 from payouts.event import SNAPSHOT
 from payouts.storage.catch_up_tables import catch_up_walks
@@ -39,10 +39,12 @@ def lock_open_walk(connection: Connection, account: str, open_key: str) -> Walk 
     return next(iter(WALKS.all(connection, query)), None)
 
 
-def due_walk(connection: Connection, actor: str, now_ms: int) -> int | None:
-    """The walk of `actor` that has stood still the longest; None where all move on."""
+def due_walk(connection: Connection, actor: str, asked: str, now_ms: int) -> int | None:
+    """The walk of `actor`, or with a key that begins with `asked`, that has stood still the longest; None
+    where all move on."""
     w = catch_up_walks.c
-    query = select(w.id).where(w.status == WalkStatus.UNDER_WAY, w.due_at_ms <= now_ms, w.actor == actor)
+    ours = or_(w.actor == actor, w.open_key.startswith(asked, autoescape=True))
+    query = select(w.id).where(w.status == WalkStatus.UNDER_WAY, w.due_at_ms <= now_ms, ours)
     found: int | None = connection.scalar(query.order_by(w.due_at_ms).limit(1))
     return found
 
@@ -68,6 +70,16 @@ def walk_list(connection: Connection, filters: Filters, limit: int) -> list[dict
     """Walks, newest first, without their tallies."""
     columns = [column for column in catch_up_walks.c if column.name not in ("tally", "open_key")]
     return page(connection, select(*columns), catch_up_walks, filters, limit)
+
+
+def open_walks(connection: Connection, account: str | None, limit: int) -> list[dict[str, Any]]:
+    """Walks that are under way, of an account or of all, newest first, without their tallies."""
+    columns = [column for column in catch_up_walks.c if column.name not in ("tally", "open_key")]
+    query = select(*columns).where(catch_up_walks.c.status == WalkStatus.UNDER_WAY)
+    if account is not None:
+        query = query.where(catch_up_walks.c.account == account)
+    rows = connection.execute(query.order_by(catch_up_walks.c.id.desc()).limit(limit))
+    return [dict(row._mapping) for row in rows]
 
 
 def stored_events(connection: Connection, event_ids: Iterable[str]) -> dict[str, Stored]:

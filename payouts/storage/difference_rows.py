@@ -12,7 +12,7 @@ from payouts.errors import RowIdTakenError
 from payouts.ids import IdMaker
 from payouts.storage.bulk import insert_rows
 from payouts.storage.difference_tables import SIDE_CHARS, TEXT_CHARS, differences
-from payouts.storage.paging import page
+from payouts.storage.paging import page, window_floor
 from payouts.storage.payout_rows import PENDING_DELIVERY
 from payouts.storage.queries import Filters
 from payouts.storage.records import Records
@@ -117,13 +117,33 @@ def open_of(
 
 
 def difference_list(
-    connection: Connection, filters: Filters, limit: int, *, only_open: bool = False
+    connection: Connection,
+    filters: Filters,
+    limit: int,
+    *,
+    only_open: bool = False,
+    only_healed: bool = False,
 ) -> list[dict[str, Any]]:
     """Differences, newest first."""
     query = select(*(column for column in differences.c if column.name != "open_key"))
     if only_open:
         query = query.where(differences.c.healed_at_ms.is_(None))
+    if only_healed:
+        query = query.where(differences.c.healed_at_ms.is_not(None))
     return page(connection, query, differences, filters, limit)
+
+
+def difference_floor(connection: Connection, before_id: int | None, most: int) -> int | None:
+    """The id down to which `most` differences before `before_id` reach; None where they reach the first."""
+    return window_floor(connection, differences, before_id, most)
+
+
+def count_open(connection: Connection, most: int) -> dict[str, int]:
+    """How many of the newest `most` open differences are of each kind; those that have none are left out."""
+    d = differences.c
+    newest = select(d.id, d.kind).where(d.healed_at_ms.is_(None)).order_by(d.id.desc()).limit(most).subquery()
+    rows = connection.execute(select(newest.c.kind, func.count().label("count")).group_by(newest.c.kind))
+    return {row.kind: row[1] for row in rows}
 
 
 def healed_since(connection: Connection, at_ms: int) -> int:

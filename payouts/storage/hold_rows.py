@@ -1,9 +1,9 @@
 """Holds as rows, and the requests that wait for one to be released."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, select, tuple_, update
 
 from payouts.holds import Hold, HoldKind, HoldScope, Target, named
 from payouts.states import RequestStatus
@@ -64,6 +64,15 @@ def _named(connection: Connection, rows: list[dict[str, Any]]) -> list[dict[str,
     return [{**row, "holds": named(target)} for row, target in zip(rows, targets, strict=True)]
 
 
+def holds_of(connection: Connection, targets: Sequence[Target], limit: int) -> list[Hold]:
+    """The holds on any of `targets`, released ones too, newest first; the newest `limit` of each."""
+    found: list[Hold] = []
+    for scope, key in targets:
+        query = HOLDS.query(holds.c.scope == scope, holds.c.scope_key == key)
+        found += HOLDS.all(connection, query.order_by(None).order_by(holds.c.id.desc()).limit(limit))
+    return sorted(found, key=lambda hold: -hold.id)
+
+
 def wake(
     connection: Connection,
     codes: Sequence[str],
@@ -72,14 +81,15 @@ def wake(
     *,
     account: str | None = None,
     after_id: int = 0,
+    statuses: Collection[RequestStatus] = (RequestStatus.QUEUED,),
 ) -> list[int]:
-    """Make up to `most` queued requests that wait for one of `codes` due at once; returns their ids.
+    """Make up to `most` requests in `statuses` that wait for one of `codes` due at once; returns their ids.
 
     In the order of ids behind `after_id`: call again with the last one until nothing comes. The requests
     are checked again before they are sent, so one that is woken in vain only waits anew.
     """
     r = payout_requests.c
-    waiting = [r.status == RequestStatus.QUEUED, r.blocked.in_(list(codes))]
+    waiting: list[ColumnElement[bool]] = [r.status.in_(list(statuses)), r.blocked.in_(list(codes))]
     if account is not None:
         waiting.append(r.account == account)
     ids = list(connection.scalars(select(r.id).where(*waiting, r.id > after_id).order_by(r.id).limit(most)))

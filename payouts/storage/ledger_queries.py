@@ -9,7 +9,7 @@ from sqlalchemy import Connection, func, select, tuple_
 from payouts.ids import floor_id
 from payouts.ledger import LedgerKind
 from payouts.storage.money_tables import ledger_accounts, ledger_transactions, partners, postings
-from payouts.storage.paging import page
+from payouts.storage.paging import page, window_floor
 from payouts.storage.queries import PAGE, Filters
 from payouts.storage.records import Records
 
@@ -66,6 +66,11 @@ def journal(connection: Connection, filters: Filters, limit: int) -> list[dict[s
     )
     rows = page(connection, query, ledger_transactions, filters, limit)
     return _with_postings(connection, rows)
+
+
+def journal_floor(connection: Connection, before_id: int | None, most: int) -> int | None:
+    """The id down to which `most` transactions before `before_id` reach; None where they reach the first."""
+    return window_floor(connection, ledger_transactions, before_id, most)
 
 
 def journal_between(

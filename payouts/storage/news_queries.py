@@ -6,7 +6,8 @@ from sqlalchemy import Column, Connection, Table, select
 
 from payouts.replay import OPEN_REPLAY_STATUSES
 from payouts.storage.catch_up_tables import catch_up_walks, proofs
-from payouts.storage.difference_tables import differences
+from payouts.storage.check_tables import ledger_checks
+from payouts.storage.difference_tables import differences, reconcile_rounds
 from payouts.storage.failure_tables import inbox_failures
 from payouts.storage.money_tables import holds, ledger_transactions, payout_requests, request_transitions
 from payouts.storage.people_tables import audit
@@ -30,11 +31,18 @@ def news(connection: Connection) -> dict[str, Any]:
             _newest(connection, holds, holds.c.id, holds.c.active),
         ],
         "ledger": _newest(connection, ledger_transactions, ledger_transactions.c.id),
+        "checks": _newest(connection, ledger_checks, ledger_checks.c.checked_at_ms, limit=LOOKED_AT),
         "notices": _newest(connection, outbox, outbox.c.id, outbox.c.status),
         "differences": _newest(connection, differences, differences.c.id, differences.c.healed_at_ms),
+        "rounds": _newest(
+            connection, reconcile_rounds, reconcile_rounds.c.id, reconcile_rounds.c.moved_at_ms
+        ),
         "proofs": [
             _newest(connection, proofs, proofs.c.id),
-            _newest(connection, catch_up_walks, catch_up_walks.c.id, catch_up_walks.c.status),
+            _newest(
+                *(connection, catch_up_walks, catch_up_walks.c.id, catch_up_walks.c.status),
+                catch_up_walks.c.reads,
+            ),
         ],
         "audit": _newest(connection, audit, audit.c.id),
     }

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Connection, Select, Table
+from sqlalchemy import Connection, Select, Table, func, select
 
 from payouts.storage.queries import Filters, narrowed
 
@@ -14,3 +14,16 @@ def page(
     query = narrowed(query, table, filters)
     rows = connection.execute(query.order_by(table.c.id.desc()).limit(limit))
     return [dict(row._mapping) for row in rows]
+
+
+def window_floor(connection: Connection, table: Table, before_id: int | None, most: int) -> int | None:
+    """The id down to which `most` rows of `table` before `before_id` reach; None where they reach its end.
+
+    A list whose filter has no index looks no further than that for a page.
+    """
+    newest = select(table.c.id).order_by(table.c.id.desc()).limit(most)
+    if before_id is not None:
+        newest = newest.where(table.c.id < before_id)
+    some = newest.subquery()
+    count, floor = connection.execute(select(func.count(), func.min(some.c.id))).one()
+    return int(floor) if count == most else None

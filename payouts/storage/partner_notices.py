@@ -1,10 +1,12 @@
-"""Outbox rows about partners, and about the platform's own books."""
+"""Outbox rows about partners, and about the service itself."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import msgspec
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
+from payouts.errors import RowIdTakenError
 from payouts.ids import IdMaker
 from payouts.partner import Partner
 from payouts.storage.bulk import insert_rows
@@ -30,12 +32,14 @@ class PartnerNotice:
 
 @dataclass(frozen=True, slots=True)
 class PlatformNotice:
-    """A domain event about the service's own books: at most one of a name for each occasion."""
+    """A domain event about the service itself: at most one of a name for each occasion."""
 
     name: str
     at_ms: int
     text: str
     occasion: str
+    about: Mapping[str, object] = field(default_factory=dict)
+    """More of its body, for programs."""
 
 
 def insert_partner_notice(connection: Connection, notice: PartnerNotice, make_id: IdMaker) -> None:
@@ -46,11 +50,16 @@ def insert_partner_notice(connection: Connection, notice: PartnerNotice, make_id
     _insert(connection, make_id(), partner.account, notice.name, notice.dedupe_key, body, notice.at_ms)
 
 
-def insert_platform_notice(connection: Connection, notice: PlatformNotice, make_id: IdMaker) -> None:
-    """Write an outbox row; one that was told before is left out."""
-    body = {"name": notice.name, "text": notice.text, "occurred_at_ms": notice.at_ms}
+def insert_platform_notice(connection: Connection, notice: PlatformNotice, make_id: IdMaker) -> bool:
+    """Write an outbox row; False: it was told before, and is left out. Raises RowIdTakenError."""
+    body = {"name": notice.name, **notice.about, "text": notice.text, "occurred_at_ms": notice.at_ms}
     key = f"{notice.name}:{notice.occasion}"[:128]
-    _insert(connection, make_id(), PLATFORM, notice.name, key, body, notice.at_ms)
+    if _insert(connection, make_id(), PLATFORM, notice.name, key, body, notice.at_ms):
+        return True
+    if connection.scalar(select(outbox.c.id).where(outbox.c.dedupe_key == key)) is None:
+        # Left out although it is new: another process drew the same row id.
+        raise RowIdTakenError(f"the row id for the notice {key} is taken")
+    return False
 
 
 def _insert(
@@ -61,11 +70,11 @@ def _insert(
     dedupe_key: str,
     body: dict[str, object],
     at_ms: int,
-) -> None:
+) -> bool:
     columns = (
         *("id", "account", "name", "dedupe_key"),
         *("body", "status", "due_at_ms", "created_at_ms"),
     )
     text = msgspec.json.encode(body).decode()
     row = (row_id, account, name, dedupe_key, text, PENDING_DELIVERY, at_ms, at_ms)
-    insert_rows(connection, outbox, columns, [row], skip="dedupe_key")
+    return insert_rows(connection, outbox, columns, [row], skip="dedupe_key") == 1

@@ -75,4 +75,19 @@ def partner_list(connection: Connection, filters: Filters, limit: int) -> list[d
     return page(connection, select(partners), partners, filters, limit)
 
 
+def partners_beginning(
+    connection: Connection, beginning: str, after: str, limit: int, state: str | None = None
+) -> list[dict[str, Any]]:
+    """Partners whose reference begins so, in the order of references, behind `after`: a range of an index."""
+    p = partners.c
+    query = select(partners).where(p.reference >= beginning, p.reference < beginning + _LAST_CHARACTER)
+    if after:
+        query = query.where(p.reference > after)
+    if state is not None:
+        query = query.where(p.state == state)
+    rows = connection.execute(query.order_by(p.reference).limit(limit))
+    return [dict(row._mapping) for row in rows]
+
+
+_LAST_CHARACTER = "\U0010ffff"
 _MAX_ID_DIGITS = 19

@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, select, update
 
 from payouts.errors import NotFoundError
-from payouts.people import Actor, Role, Scope
+from payouts.people import PROGRAM_PREFIX, Actor, Role, Scope
 from payouts.storage.engine import is_contention
 from payouts.storage.paging import page
 from payouts.storage.people_tables import people, tokens
@@ -63,6 +63,17 @@ def token_by_digest(connection: Connection, digest: str) -> Token | None:
 def token_of(connection: Connection, token_id: int) -> Token | None:
     """The token with this row id, read without a lock."""
     return next(iter(TOKENS.find(connection, tokens.c.id == token_id)), None)
+
+
+def name_of(connection: Connection, digest: str) -> str | None:
+    """The person or program whose token has this digest, good or not; None where there is no such token."""
+    found = token_by_digest(connection, digest)
+    if found is None:
+        return None
+    if found.person_id is None:
+        return PROGRAM_PREFIX + found.name
+    person = person_of(connection, found.person_id)
+    return None if person is None else person.name
 
 
 def _note_use(engine: Engine, token_id: int, at_ms: int) -> None:

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from sqlalchemy import Connection, delete, select
 from sqlalchemy.exc import IntegrityError
@@ -12,6 +13,8 @@ from payouts.errors import RowIdTakenError
 from payouts.ids import IdMaker
 from payouts.storage.bulk import insert_rows
 from payouts.storage.difference_tables import reconcile_progress, reconcile_seen
+from payouts.storage.paging import page
+from payouts.storage.queries import Filters
 from payouts.storage.records import Records
 
 
@@ -99,6 +102,11 @@ def seen_among(connection: Connection, account: str, stripe_ids: Iterable[str]) 
     if not wanted:
         return set()
     return set(connection.scalars(select(s.stripe_id).where(s.account == account, s.stripe_id.in_(wanted))))
+
+
+def progress_list(connection: Connection, filters: Filters, limit: int) -> list[dict[str, Any]]:
+    """How far each account is compared, the newest account first."""
+    return page(connection, select(reconcile_progress), reconcile_progress, filters, limit)
 
 
 def forget_seen(connection: Connection, account: str, most: int) -> int:

@@ -4,18 +4,21 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, select, update
+from sqlalchemy import Connection, Select, func, literal, select, update
 from sqlalchemy.exc import IntegrityError
 
 from payouts.audit import START, Head, sealed
 from payouts.errors import PayoutsError, RowIdTakenError
-from payouts.proof import Proof
+from payouts.ids import floor_id
+from payouts.proof import KEPT_S, Proof
 from payouts.storage.catch_up_tables import proof_chains, proofs
 from payouts.storage.paging import page
 from payouts.storage.queries import Filters
 from payouts.storage.records import Records
 
 PAGE = 500
+DAY_S = 86_400
+CLOCKS_DIFFER_MS = 600_000
 
 PROOFS = Records(proofs, Proof, fixed=[column.name for column in proofs.c], reads={})
 
@@ -113,6 +116,31 @@ def proof_of_walk(connection: Connection, account: str, walk_id: int) -> Proof |
     """The proof that a walk came to; None while it is under way."""
     p = proofs.c
     return next(iter(PROOFS.find(connection, p.account == account, p.walk_id == walk_id)), None)
+
+
+def proof_numbered(connection: Connection, account: str, number: int) -> Proof | None:
+    """A proof by its place in an account's chain."""
+    p = proofs.c
+    return next(iter(PROOFS.find(connection, p.account == account, p.number == number)), None)
+
+
+def proofs_over(connection: Connection, account: str, since_s: int, until_s: int, limit: int) -> list[Proof]:
+    """The proofs of an account over any of these seconds, both included, the newest `limit`, newest first;
+    without their details.
+
+    A proof is made once its time has begun, and at most KEPT_S after it ended: its id says so.
+    """
+    p = proofs.c
+    columns = [literal("").label(name) if name == "details" else p[name] for name in PROOFS.columns]
+    query = (
+        select(*columns)
+        .where(p.account == account, p.id >= floor_id(since_s * 1000 - CLOCKS_DIFFER_MS))
+        .where(p.id < floor_id((until_s + KEPT_S + DAY_S) * 1000))
+        .where(p.since_s <= until_s, p.until_s >= since_s)
+        .order_by(p.id.desc())
+        .limit(limit)
+    )
+    return PROOFS.all(connection, query)
 
 
 def proof_list(connection: Connection, filters: Filters, limit: int) -> list[dict[str, Any]]:

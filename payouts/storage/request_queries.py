@@ -45,6 +45,15 @@ def requested_since(connection: Connection, partner_id: int, since_ms: int) -> i
     return int(total or 0)
 
 
+def newest_move(connection: Connection, request_id: int) -> dict[str, Any] | None:
+    """The newest move of a request, as its row; None where none is kept."""
+    t = request_transitions.c
+    row = connection.execute(
+        select(request_transitions).where(t.request_id == request_id).order_by(t.id.desc()).limit(1)
+    ).first()
+    return None if row is None else dict(row._mapping)
+
+
 def request_list(connection: Connection, filters: Filters, limit: int) -> list[dict[str, Any]]:
     """Requested payouts with their partner's reference as `partner`, newest first."""
     query = select(*payout_requests.c, partners.c.reference.label("partner")).join(

@@ -2,6 +2,7 @@
 
 import dataclasses
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Connection, func, select
 from sqlalchemy.exc import IntegrityError
@@ -10,6 +11,8 @@ from payouts.ids import IdMaker
 from payouts.storage.columns import PLATFORM
 from payouts.storage.difference_tables import reconcile_rounds
 from payouts.storage.money_tables import partners
+from payouts.storage.paging import page
+from payouts.storage.queries import Filters
 from payouts.storage.records import Records
 
 OPEN = "open"
@@ -88,3 +91,9 @@ def partner_id_of(connection: Connection, account: str) -> int:
 def count_partners(connection: Connection) -> int:
     """How many partners there are."""
     return connection.scalar(select(func.count()).select_from(partners)) or 0
+
+
+def round_list(connection: Connection, filters: Filters, limit: int) -> list[dict[str, Any]]:
+    """Rounds, newest first."""
+    columns = [column for column in reconcile_rounds.c if column.name != "open_key"]
+    return page(connection, select(*columns), reconcile_rounds, filters, limit)

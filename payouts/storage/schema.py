@@ -3,8 +3,10 @@
 from payouts.storage import (
     archive_tables,
     catch_up_tables,
+    check_tables,
     difference_tables,
     failure_tables,
+    maintenance_tables,
     money_tables,
     notice_tables,
     people_tables,
@@ -17,8 +19,10 @@ from payouts.storage.columns import metadata
 __all__ = [
     "archive_tables",
     "catch_up_tables",
+    "check_tables",
     "difference_tables",
     "failure_tables",
+    "maintenance_tables",
     "metadata",
     "money_tables",
     "notice_tables",

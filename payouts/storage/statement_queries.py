@@ -33,24 +33,42 @@ class Paid:
     amount_minor: int
 
 
-def sums_before(connection: Connection, partner_id: int, at_ms: int) -> dict[LedgerKind, int]:
-    """What each kind of a partner's ledger accounts held at a time, by what counted before it."""
+Place = tuple[int, int]
+"""Where a transaction stands among its partner's: when it counts, in ms, and its row id."""
+
+
+def sums_before(
+    connection: Connection, partner_id: int, at_ms: int, through: Place | None = None
+) -> dict[LedgerKind, int]:
+    """What each kind of a partner's ledger accounts held at a time, by what counted before it.
+
+    `through`: up to this place instead, its own transaction included.
+    """
     t, p, a = ledger_transactions.c, postings.c, ledger_accounts.c
+    counted = t.effective_at_ms < at_ms
+    if through is not None:
+        same_ms = and_(t.effective_at_ms == through[0], t.id <= through[1])
+        counted = and_(t.effective_at_ms <= through[0], or_(t.effective_at_ms < through[0], same_ms))
     rows = connection.execute(
         select(a.kind, func.sum(p.amount_minor).label("total"))
         .select_from(ledger_transactions)
         .join(postings, p.transaction_id == t.id)
         .join(ledger_accounts, a.id == p.ledger_account_id)
-        .where(t.partner_id == partner_id, t.effective_at_ms < at_ms, a.partner_id == partner_id)
+        .where(t.partner_id == partner_id, counted, a.partner_id == partner_id)
         .group_by(a.kind)
     )
     return {LedgerKind(row.kind): int(row.total) for row in rows}
 
 
-def changes(connection: Connection, partner_id: int, from_ms: int, until_ms: int) -> Iterator[Change]:
-    """A partner's transactions of a period, in the order in which they count, page by page."""
+def changes(
+    connection: Connection, partner_id: int, from_ms: int, until_ms: int, behind: Place | None = None
+) -> Iterator[Change]:
+    """A partner's transactions of a period, in the order in which they count, page by page.
+
+    `behind`: only those that come after this place.
+    """
     t = ledger_transactions.c
-    after = (from_ms - 1, 0)
+    after = (from_ms - 1, 0) if behind is None else behind
     while True:
         page = connection.execute(
             select(t.id, t.effective_at_ms, t.kind, t.reference, t.description)

@@ -13,14 +13,17 @@ from sqlalchemy import Engine
 from starlette.applications import Starlette
 
 from api.app import make_app
+from api.closing import Closing
 from api.endpoint import Desk
 from api.pool import Pool
 from payouts.access import Step, give_program_token
 from payouts.clock import now_ms
+from payouts.emergency_watch import EmergencyWatch
 from payouts.ids import IdMaker
 from payouts.partner import Partner
 from payouts.people import PROGRAM_SCOPES
 from payouts.storage.engine import build_engine
+from payouts.storage.kept_answers import KeptAnswers
 from payouts.tokens import DEFAULT_DAYS, new_token
 from tests.support.requests import a_partner, keep, migrated, owe
 
@@ -107,13 +110,21 @@ class Portal:
 
 @contextmanager
 def portal_on(
-    url: str, *, threads: int = 8, send_soon: Callable[[int], None] | None = None, **pool: Any
+    url: str,
+    *,
+    threads: int = 8,
+    send_soon: Callable[[int], None] | None = None,
+    maintenance: bool = False,
+    emergency: EmergencyWatch | None = None,
+    kept: KeptAnswers | None = None,
+    **pool: Any,
 ) -> Iterator[Portal]:
     """A portal on a new database at `url`."""
     hints: list[int] = []
     with migrated(url, pool_size=threads) as engine:
         api_pool = Pool(threads, **pool)
-        desk = Desk(engine, api_pool, send_soon or hints.append, now_ms, IdMaker())
+        closing = Closing(engine, by_setting=maintenance, emergency=emergency, every_s=0)
+        desk = Desk(engine, api_pool, send_soon or hints.append, now_ms, IdMaker(), closing, kept)
         yield Portal(engine, make_app(desk), hints)
         api_pool.close()
 
@@ -123,9 +134,8 @@ def portal_without_database() -> Iterator[Portal]:
     """A portal whose database nobody answers for."""
     pool = Pool(1)
     engine = build_engine("mysql://nobody@127.0.0.1:1/none", timeout_s=1, pool_size=1)
-    yield Portal(
-        engine, make_app(Desk(engine, pool, lambda _: None, now_ms, IdMaker())), [], token=new_token()
-    )
+    desk = Desk(engine, pool, lambda _: None, now_ms, IdMaker(), Closing(engine))
+    yield Portal(engine, make_app(desk), [], token=new_token())
     pool.close()
     engine.dispose()
 

@@ -217,5 +217,7 @@ document.addEventListener("click", (event) => {
 addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
 
 if (matchMedia("(max-width: 60rem)").matches) $("details.places")?.removeAttribute("open");
+// Scripts of single pages put parts of them in place of others.
+document.addEventListener("console:replaced", (event) => prepare(event.detail));
 prepare(document);
 listen();

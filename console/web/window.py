@@ -1,0 +1,49 @@
+"""Lists with a filter that has no index: a page looks back over so many rows, and says where it stopped."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from sqlalchemy import Connection
+
+from console.web.call import Call
+from console.web.listing import Fetch, Listing, listed
+from payouts.ids import time_of
+from payouts.storage.queries import Filters
+
+LOOKED_AT = 20_000
+Floor = Callable[[Connection, int | None, int], int | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Windowed:
+    """A page of such a list. `looked_until_ms`: how far back it looked, where there is more behind."""
+
+    page: Listing
+    looked_until_ms: int | None
+    looked_at: int = LOOKED_AT
+
+
+def windowed(
+    call: Call,
+    fetch: Fetch,
+    floor: Floor,
+    equal: Mapping[str, str],
+    *,
+    narrow: bool,
+    also: Sequence[str] = (),
+) -> Windowed:
+    """As `listed`; where `narrow` is set, each page looks at LOOKED_AT rows at the most."""
+    stopped: list[int] = []
+
+    def bounded(connection: Connection, filters: Filters, limit: int) -> list[dict[str, object]]:
+        lowest = floor(connection, filters.before_id, LOOKED_AT) if narrow else None
+        if lowest is not None and lowest > (filters.since_id or 0):
+            stopped.append(lowest)
+            filters = replace(filters, since_id=lowest)
+        return fetch(connection, filters, limit)
+
+    page = listed(call, bounded, equal, also)
+    if not stopped or page.older is not None:
+        return Windowed(page, None)
+    older = call.here(before=str(stopped[0]))
+    return Windowed(Listing(page.rows, older, page.newest, page.is_filtered), time_of(stopped[0]))
