@@ -56,7 +56,9 @@ def newest_move(connection: Connection, request_id: int) -> dict[str, Any] | Non
 
 def request_list(connection: Connection, filters: Filters, limit: int) -> list[dict[str, Any]]:
     """Requested payouts with their partner's reference as `partner`, newest first."""
-    query = select(*payout_requests.c, partners.c.reference.label("partner")).join(
+    # An outer join, although every request has its partner: MariaDB would begin with the partners otherwise,
+    # and sort all their requests for one page.
+    query = select(*payout_requests.c, partners.c.reference.label("partner")).outerjoin(
         partners, partners.c.id == payout_requests.c.partner_id
     )
     rows = page(connection, query, payout_requests, filters, limit)

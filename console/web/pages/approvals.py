@@ -29,7 +29,7 @@ from payouts.storage.hold_rows import active_on
 from payouts.storage.request_queries import newest_move
 from payouts.unusual import Unusual, about_bank_account, about_request
 
-ROWS = 25
+ROWS = 15
 """Of requests, and of bank accounts, on one page: each is looked into."""
 
 
