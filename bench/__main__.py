@@ -5,6 +5,7 @@ import shutil
 import sys
 
 from bench.bed import BUFFER_POOL, Bed
+from bench.console_size import report
 from bench.dead import GOAL_MS, asked, filled
 from bench.fill import fill
 from bench.latency import percentiles, to_applied
@@ -15,7 +16,9 @@ from bench.reconcile import compared
 from bench.replays import Beside, dry_run, live_beside_replay, replayed
 from bench.workers import PROCESSES, applied, empty_actor
 
-PARTS = ("payouts", "reconcile", "ledger", "dead", "replays")
+PARTS = ("payouts", "reconcile", "ledger", "dead", "replays", "console")
+CONSOLE_TIMES, CONSOLE_PAYOUTS_EACH = 40, 5
+"""How often each page is asked for; events for each payout."""
 LIVE_S = 20
 LIVE_DEAD = 60_000
 """Dead events that a replay of LIVE_S does not come to the end of."""
@@ -60,6 +63,9 @@ def main() -> None:
             ask_about_dead(bed, options.history, options.dead, options.payload, options.times)
         if options.only in (None, "replays"):
             replay(bed, options.dead)
+        if options.only == "console":  # not by itself: its rows take a quarter of an hour
+            events = options.history
+            report(bed, events, events // CONSOLE_PAYOUTS_EACH, CONSOLE_TIMES, options.rounds)
 
 
 def measure(bed: Bed, rounds: int, events: int, rows: int) -> None:

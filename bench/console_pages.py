@@ -15,6 +15,8 @@ from payouts.ids import floor_id
 from payouts.storage.schema import metadata
 
 GOAL_MS = 150
+SLOW_MS = 1_000
+"""What takes longer is asked for three times: it misses the goal anyhow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,8 @@ def asked(client: httpx.Client, paths: list[str], times: int) -> Iterator[Took]:
         if answer.status_code != 200:
             yield Took(f"{path} failed: {answer.status_code}", cold_ms, cold_ms, cold_ms, cold_ms)
             continue
-        took = sorted(_get(client, path)[1] for _ in range(times))
+        again = times if cold_ms < SLOW_MS else 3
+        took = sorted(_get(client, path)[1] for _ in range(again))
         yield Took(path, cold_ms, took[len(took) // 2], took[int(len(took) * 0.95)], took[-1])
 
 

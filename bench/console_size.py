@@ -12,9 +12,10 @@ from pathlib import Path
 
 import httpx
 
-from bench import console_rows
 from bench.bed import LOAD_CORE, Bed, pause
 from bench.console_pages import GOAL_MS, Took, asked, paths_of
+from bench.console_rows import Size, new_size
+from bench.console_tables import fill
 from bench.events import PATH, bodies, sign
 from bench.latency import EVENTS_PER_S, percentiles
 from payouts.access import Step, add_person, give_person_token
@@ -35,15 +36,15 @@ BARE = "/sign-in"
 def report(bed: Bed, events: int, payouts: int, times: int, rounds: int) -> None:
     """Print both tables."""
     bed.fresh()
-    size = console_rows.new_size(events, payouts)
+    size = new_size(events, payouts)
     began = time.monotonic()
-    rows = dict(console_rows.fill(bed.database_url, size))
+    rows = dict(fill(bed.database_url, size))
     print(f"| rows made | {sum(rows.values()):,} in {time.monotonic() - began:,.0f} s | | | – |", flush=True)
     report_pages(bed, size, times)
     report_live(bed, rounds)
 
 
-def report_pages(bed: Bed, size: console_rows.Size, times: int) -> None:
+def report_pages(bed: Bed, size: Size, times: int) -> None:
     """Each page, the slowest first; then what any page costs at least."""
     with _console(bed) as site:
         with bed.engine.connect() as connection:

@@ -30,7 +30,7 @@ from payouts.storage.hold_rows import active_on
 from payouts.storage.request_queries import newest_moves
 from payouts.unusual import Unusual, about_bank_account, about_request
 
-ROWS = 20
+ROWS = 15
 """Of requests, and of bank accounts, on one page: each is looked into."""
 
 
