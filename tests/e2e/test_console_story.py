@@ -1,5 +1,6 @@
 """By `make run` and the page that it prints, somebody who has never seen the console finds a dead event in
-Chromium, understands why it died, sees what a replay would change, replays it, and follows the payout to `paid`.
+Chromium, understands why it died, sees what a replay would change, replays it, and follows the payout until
+it is paid.
 
 `SAVE_PICTURES=docs/images` keeps pictures of what they saw.
 """
