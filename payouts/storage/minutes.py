@@ -10,7 +10,7 @@ from typing import Any
 
 import redis
 
-from payouts.meters import ANSWERS, DELIVERIES, EVENTS, LIMITED, Key
+from payouts.meters import DELIVERIES, EVENTS, Key
 
 KEPT_S = 50 * 3_600
 """Two days and a bit, so that the same hour of yesterday is there to compare with."""
@@ -22,10 +22,8 @@ Pipeline = redis.client.Pipeline
 CHARTED: Sequence[Key] = (
     *((DELIVERIES, outcome) for outcome in ("stored", "other_mode", "rejected", "unavailable")),
     *((EVENTS, outcome) for outcome in ("applied", "ignored", "deferred", "retrying", "dead")),
-    *((ANSWERS, role, name) for role in ("receiver", "api") for name in ("2xx", "3xx", "4xx", "5xx")),
-    *((LIMITED, role) for role in ("receiver", "api")),
 )
-"""What is read of every minute; of the last few all is."""
+"""What is read of every minute, for a day of them is read at a time; of the last few minutes all is."""
 
 
 @dataclass(frozen=True, slots=True)

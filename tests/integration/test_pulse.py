@@ -82,20 +82,25 @@ def test_counts_of_a_time_without_redis_are_a_gap_and_hold_up_nobody(own_redis: 
         own_redis.url, socket_timeout=0.3, socket_connect_timeout=0.3, retry=None
     ) as client:
         pulse = a_pulse(client, "worker", "a:1", lambda: NOON_MS, events)
-        pulse.beat()
+
         own_redis.freeze()
         events.add({("applied",): 5})
         began_s = time.monotonic()
         pulse.beat()
         assert time.monotonic() - began_s < 2
-        own_redis.kill()
+        own_redis.thaw()
+        # What timed out had arrived: it counts, and is not sent a second time.
+        wait_until("what had arrived is counted", lambda: counted(view(client)))
         pulse.beat()
+        assert counted(view(client)) == {0: {(EVENTS, "applied"): 5}}
 
+        own_redis.kill()
+        events.add({("applied",): 3})
+        pulse.beat()
         own_redis.start()
         events.add({("applied",): 1})
         pulse.beat()
-
-        assert counted(view(client)) == {0: {(EVENTS, "applied"): 1}}
+        assert counted(view(client)) == {0: {(EVENTS, "applied"): 6}}
 
 
 def test_a_process_says_how_it_is_until_it_ends(redis_server: RedisServer) -> None:
