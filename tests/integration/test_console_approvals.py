@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from console.web.pages.approvals import ROWS
 from payouts.people import Actor, Role, Scope
 from payouts.replay import ReplayStatus, Selection
 from payouts.replaying import ask
@@ -120,7 +121,7 @@ def test_what_a_lowered_threshold_stopped_waits_here_too(at: PayoutSite) -> None
 
 def test_more_than_one_page_of_payouts_is_paged_by_key(at: PayoutSite) -> None:
     at.threshold(100)
-    ids = [at.story.ask(1_000) for _ in range(22)]
+    ids = [at.story.ask(1_000) for _ in range(ROWS + 2)]
     visit = at.site.visit("ben")
     first = [row["payout"] for row in visit.json(PAGE)["requests"]]
     assert f'href="/approvals?before={ids[2]}"' in visit.get(PAGE)
