@@ -254,10 +254,11 @@ def test_an_id_token_with_a_wrong_claim_is_refused_and_the_claim_named(
     assert f" {said} " in str(failure)
 
 
-@pytest.mark.parametrize(
-    "fine", [{"azp": CLIENT_ID}, {"aud": [CLIENT_ID]}, {"exp": NOW - 20}, {"iat": NOW + 20}]
-)
+@pytest.mark.parametrize("fine", [{"azp": CLIENT_ID}, {"aud": [CLIENT_ID]}, {"exp": -20}, {"iat": 20}])
 def test_clocks_may_differ_a_little_and_parties_be_named_twice(small: SmallProvider, fine: Json) -> None:
+    # Times are so many seconds from when the test runs.
+    now_s = int(time.time())
+    fine = {name: now_s + value if isinstance(value, int) else value for name, value in fine.items()}
     small.claims |= fine
     assert asyncio.run(Visit(small).sign_in()).subject == "user-1"
 

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy import Engine
 
 from api.app import LIVE_PATH, make_app
+from api.closing import Closing
 from api.endpoint import Desk
 from api.pool import Pool
 from payouts.bootstrap import open_overviewer, open_worker
@@ -124,7 +125,7 @@ def test_a_worker_counts_what_came_of_events(shared_engine: Engine, redis_server
 
 def test_the_api_counts_its_answers_but_not_its_probes(tmp_path: Any) -> None:
     engine = build_engine(migrated_file(tmp_path / "payouts.db"), timeout_s=5, pool_size=1)
-    desk = Desk(engine, Pool(1), lambda _: None, now_ms, IdMaker())
+    desk = Desk(engine, Pool(1), lambda _: None, now_ms, IdMaker(), Closing(engine))
     app = make_app(desk)
 
     async def ask() -> list[int]:

@@ -83,6 +83,7 @@ def test_counts_of_a_time_without_redis_are_a_gap_and_hold_up_nobody(own_redis: 
     ) as client:
         pulse = a_pulse(client, "worker", "a:1", lambda: NOON_MS, events)
 
+        client.ping()  # connected before, so that what is sent arrives
         own_redis.freeze()
         events.add({("applied",): 5})
         began_s = time.monotonic()

@@ -7,6 +7,8 @@ import sys
 from contextlib import redirect_stderr, redirect_stdout
 from unittest.mock import patch
 
+import structlog
+
 from console.main import main
 
 COMMAND = [sys.executable, "-m", "console.main"]
@@ -23,6 +25,7 @@ def run(*words: str, **env: str) -> Done:
 def run_here(*words: str, **env: str) -> Done:
     """The same in this process, from its words to its exit code. A traceback is raised."""
     said, errors = _stream(), _stream()
+    logging_before = structlog.get_config()
     with (
         patch.dict(os.environ, _around(env), clear=True),
         patch.object(sys, "argv", ["payouts", *words]),
@@ -30,6 +33,7 @@ def run_here(*words: str, **env: str) -> Done:
         redirect_stderr(errors),
     ):
         code = _exit_code()
+    structlog.configure(**logging_before)  # some commands say how much is logged: that is for them alone
     return subprocess.CompletedProcess(["payouts", *words], code, _text(said), _text(errors))
 
 
