@@ -13,6 +13,7 @@ from console.web.verb import Verb
 from payouts.dismissing import dismiss, restore
 from payouts.errors import NotFoundError, PayloadUnavailableError
 from payouts.people import Scope
+from payouts.reasons import check_reason
 from payouts.redaction import redact_payload
 from payouts.replay import Selection
 from payouts.sealing import SEALED, archive_file_of
@@ -39,7 +40,7 @@ def one_event(call: Call) -> Response:
 
 def unredacted(call: Call) -> Response:
     """The same with all that Stripe sent. It is on record before it is shown."""
-    found = _event(call)
+    found, reason = _event(call), check_reason(call.reason)
     call.do(
         lambda connection, actor, make_id, at_ms: audit_rows.append(
             *(connection, make_id, at_ms),
@@ -47,7 +48,7 @@ def unredacted(call: Call) -> Response:
             action="event.unredacted",
             subject=f"event:{found['event_id']}",
             account=found["account"],
-            reason=call.reason,
+            reason=reason,
         )
     )
     return _shown(call, found, unredacted=True)
