@@ -1,6 +1,5 @@
 """`payouts dead …`: events that failed, by their causes; ignoring them, and taking that back."""
 
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,7 +8,8 @@ import typer
 
 from console.acting import AsOption
 from console.context import DataOption, JsonOption, reading_from
-from console.doing import Doer, doing
+from console.deciding import Decision, decide
+from console.doing import doing
 from console.listing import AfterOption, LimitOption, SinceOption, UntilOption, make_filters, show
 from console.output import print_table, say, short_time, table, write_json
 from console.request_commands import ReasonOption
@@ -42,7 +42,6 @@ _GROUP_COLUMNS = (
     "error",
 )
 _LIST_COLUMNS = ("failed", "event", "type", "account", "object", "status", "group", "error")
-_Verb = Callable[..., int]
 
 
 @app.command("groups")
@@ -169,31 +168,11 @@ def _require_some(*named: object) -> None:
         )
 
 
-def _change(data: Path | None, as_name: str | None, wanted: "Selection", verb: _Verb, reason: str) -> int:
-    """Do `verb` with all that was selected, some at a time."""
-    from payouts.dismissing import AT_ONCE
-    from payouts.storage.queries import reading
-    from payouts.storage.replay_rows import newest_id, walk_selected
-
-    done = 0
-    with doing(data, Scope.OPERATE, as_name) as doer, reading(doer.engine) as connection:
-        for page in walk_selected(connection, wanted, newest_id(connection), AT_ONCE):
-            ids = [event.id for event in page]
-            subject = page[0].event_id if len(page) == 1 else str(wanted)
-            done += _do(doer, verb, ids, subject, reason)
-    if not done:
-        raise RefusedError(
-            "none_found", f"there is no {wanted.status} event with {wanted}: nothing was changed"
-        )
-    return done
-
-
-def _do(doer: Doer, verb: _Verb, ids: list[int], subject: str, reason: str) -> int:
-    return doer.do(
-        lambda connection, actor, make_id, at_ms: verb(
-            connection, ids, subject, actor, reason, make_id, at_ms
-        )
-    )
+def _change(
+    data: Path | None, as_name: str | None, wanted: "Selection", decision: Decision, reason: str
+) -> int:
+    with doing(data, Scope.OPERATE, as_name) as doer:
+        return decide(doer.engine, doer.do, wanted, decision, reason)
 
 
 def _group_cells(group: dict[str, Any]) -> tuple[Any, ...]:

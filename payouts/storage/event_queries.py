@@ -11,19 +11,26 @@ from payouts.storage.failure_tables import inbox_failures
 from payouts.storage.inbox import WEBHOOK
 from payouts.storage.paging import page
 from payouts.storage.queries import Filters
-from payouts.storage.replay_rows import replays_of
+from payouts.storage.replay_rows import causes_like, replays_of
 from payouts.storage.tables import inbox, inbox_attempts, inbox_deliveries, payout_transitions, payouts
 
 _LISTED_EVENT = [column for column in inbox.c if column.name != "payload"]
 
 
-def events(connection: Connection, filters: Filters, limit: int) -> list[dict[str, Any]]:
-    """Events, newest first, without their payloads, each with its number of `deliveries`."""
+def events(
+    connection: Connection, filters: Filters, limit: int, error: str | None = None
+) -> list[dict[str, Any]]:
+    """Events, newest first, without their payloads, each with its number of `deliveries`.
+
+    `error`: a part of their cause's text; those that stand failed of such a cause alone.
+    """
     query = select(*_LISTED_EVENT)
     table = inbox
-    if filters.equal.get("status") in FAILED_EVENT_STATUSES:
+    if error is not None or filters.equal.get("status") in FAILED_EVENT_STATUSES:
         # Few in the inbox, and maybe long ago: found where there is nothing else.
         query, table = query.join(inbox_failures, inbox_failures.c.id == inbox.c.id), inbox_failures
+    if error is not None:
+        query = query.where(inbox_failures.c.fingerprint.in_(causes_like(connection, error)))
     rows = page(connection, query, table, filters, limit)
     again = _deliveries_again(connection, [row["event_id"] for row in rows])
     return [{**row, "deliveries": 1 + again.get(row["event_id"], 0)} for row in rows]

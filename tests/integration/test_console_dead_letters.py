@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from payouts.errors import PayoutsError
 from payouts.people import Role
+from payouts.sealing import SEALED
 from payouts.states import EventStatus
 from payouts.storage import dead_queries
 from payouts.storage.queries import reading
@@ -76,6 +77,7 @@ def test_a_dead_event_says_why_and_leads_to_what_a_replay_would_change(site: Sit
     assert "evt_one" in cause
     html = anna.get("/events/evt_one")
     assert "This event is dead." in words_of(html)
+    assert re.search(r"BadAmountError: the amount is odd \(in \S+\)", words_of(html))
     link = re.search(r'href="(/replays/preview\?[^"]*)"', html)
     assert link is not None
     shown = anna.reads(unescape(link[1]))
@@ -130,6 +132,46 @@ def test_one_event_or_a_whole_cause_is_ignored_and_restored(site: Site) -> None:
     assert "event.dismiss" in anna.reads("/audit?actor=anna")
 
 
+def test_failed_events_are_found_by_a_part_of_their_error(site: Site) -> None:
+    die(site, "one")
+    world = World(site.engine)
+    other = event_body("evt_two", "paid", payout_object("po_two", "paid"))
+    world.apply(world.add(other), failing("the currency is unknown"))
+    world.add(event_body("evt_three", "paid", payout_object("po_three", "paid")))
+    anna = site.visit()
+    assert [row["event_id"] for row in anna.json("/events?error=CURRENCY")] == ["evt_two"]
+    assert [row["event_id"] for row in anna.json("/events?error=odd&status=dead")] == ["evt_one"]
+    assert anna.json("/events?error=odd&status=dismissed") == []
+    assert anna.json("/events?error=100%25") == []  # no wildcard
+    assert len(anna.json("/events")) == 3
+
+
+def test_an_event_that_was_decided_meanwhile_is_not_decided_again(site: Site) -> None:
+    die(site, "one")
+    anna = site.visit()
+    kept = hidden_fields(anna.get("/events/evt_one"), "/events/evt_one/ignore")
+    anna.send("/events/evt_one", "/events/evt_one/ignore", reason="a test of theirs")
+    late = anna.client.post("/events/evt_one/ignore", data={**kept, "reason": "too late"})
+    assert "nothing was changed" in anna.reads(late.headers["location"])
+    record = anna.reads("/audit?subject=evt_one")
+    assert "a test of theirs" in record
+    assert "too late" not in record
+
+
+def test_a_payload_that_cannot_be_opened_says_why_and_the_rest_is_shown(site: Site) -> None:
+    die(site, "one")
+    with site.engine.begin() as connection:
+        sealed = SEALED + b"0" * 64
+        connection.execute(sa.text("UPDATE inbox SET payload = :sealed"), {"sealed": sealed})
+    anna = site.visit()
+    found = anna.json("/events/evt_one")
+    assert found["payload"] is None
+    assert found["payload_missing"]
+    shown = anna.reads("/events/evt_one")
+    assert found["payload_missing"] in shown
+    assert "BadAmountError" in shown
+
+
 def test_who_only_looks_sees_no_verb_and_is_refused(site: Site) -> None:
     die(site, "one")
     vera, group = site.visit("vera", Role.VIEWER), group_of(site)
@@ -153,12 +195,20 @@ def test_the_payload_is_redacted_and_the_whole_of_it_is_for_admins_and_on_record
     body = event_body("evt_one", "paid", {**payout_object("po_one", "paid"), "email": "ann@example.com"})
     World(site.engine).add(body)
     olga = site.visit("olga", Role.OPERATOR)
-    assert "ann@example.com" not in olga.get("/events/evt_one")
+    shown = olga.get("/events/evt_one")
+    assert "ann@example.com" not in shown
+    csrf = hidden_fields(shown, "/sign-out")["csrf"]
+    form = {"csrf": csrf, "reason": "curious"}
+    refused = olga.client.post("/events/evt_one/unredacted", data=form)
+    assert refused.status_code == 403
+    assert "ann@example.com" not in refused.text
     anna = site.visit()
     assert "say why" in anna.send("/events/evt_one", "/events/evt_one/unredacted", reason=" ")
     whole = anna.sent("/events/evt_one", "/events/evt_one/unredacted", reason="the bank asks")
     assert "ann@example.com" in whole.text
-    assert "the bank asks" in anna.reads("/audit?subject=event:evt_one")
+    record = anna.reads("/audit?subject=event:evt_one")
+    assert "the bank asks" in record
+    assert "curious" not in record
 
 
 def test_what_comes_from_outside_is_shown_and_never_run(site: Site) -> None:

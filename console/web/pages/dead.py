@@ -5,8 +5,8 @@ from typing import Any
 
 from starlette.responses import Response
 
+from console.deciding import decide
 from console.web.call import Call
-from console.web.deciding import decide
 from console.web.listing import listed
 from console.web.verb import Verb
 from payouts.dismissing import dismiss, restore
@@ -55,14 +55,16 @@ def cause(call: Call) -> Response:
 def ignore(call: Call) -> Response:
     """Ignore all dead events of a cause."""
     fingerprint = _cause(call)["fingerprint"]
-    done = decide(call, Selection(fingerprint=fingerprint, status=EventStatus.DEAD), dismiss)
+    wanted = Selection(fingerprint=fingerprint, status=EventStatus.DEAD)
+    done = decide(call.parts.engine, call.do, wanted, dismiss, call.reason)
     return call.back(f"/dead/{fingerprint}", f"{done} events are ignored; they stay, and can be restored")
 
 
 def take_up(call: Call) -> Response:
     """Take back that they were ignored."""
     fingerprint = _cause(call)["fingerprint"]
-    done = decide(call, Selection(fingerprint=fingerprint, status=EventStatus.DISMISSED), restore)
+    wanted = Selection(fingerprint=fingerprint, status=EventStatus.DISMISSED)
+    done = decide(call.parts.engine, call.do, wanted, restore, call.reason)
     return call.back(f"/dead/{fingerprint}", f"{done} events are dead again, and wait for a decision")
 
 

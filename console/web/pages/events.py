@@ -1,13 +1,14 @@
 """Events: what Stripe sent, and what came of it."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from starlette.responses import Response
 
+from console.deciding import decide
 from console.web.call import Call
-from console.web.deciding import decide
 from console.web.listing import listed
 from console.web.verb import Verb
 from payouts.dismissing import dismiss, restore
@@ -19,6 +20,7 @@ from payouts.replay import Selection
 from payouts.sealing import SEALED, archive_file_of
 from payouts.states import EventStatus
 from payouts.storage import audit_rows
+from payouts.storage.dead_queries import causes
 from payouts.storage.event_queries import event, events
 
 LINES_MOST = 5_000
@@ -27,7 +29,7 @@ LINES_MOST = 5_000
 def event_list(call: Call) -> Response:
     """The inbox, newest first."""
     equal = {"status": "status", "type": "type", "account": "account", "object": "object_id"}
-    page = listed(call, events, equal)
+    page = listed(call, partial(events, error=call.asked("error")), equal, also=("error",))
     return call.page(
         "events.html", title="Events", data=list(page.rows), page=page, statuses=list(EventStatus)
     )
@@ -57,14 +59,16 @@ def unredacted(call: Call) -> Response:
 def ignore(call: Call) -> Response:
     """Ignore a dead event."""
     event_id = _event(call)["event_id"]
-    decide(call, Selection(events=(event_id,), status=EventStatus.DEAD), dismiss)
+    wanted = Selection(events=(event_id,), status=EventStatus.DEAD)
+    decide(call.parts.engine, call.do, wanted, dismiss, call.reason)
     return call.back(f"/events/{event_id}", f"{event_id} is ignored; it stays, and can be restored")
 
 
 def take_up(call: Call) -> Response:
     """Take back that an event was ignored."""
     event_id = _event(call)["event_id"]
-    decide(call, Selection(events=(event_id,), status=EventStatus.DISMISSED), restore)
+    wanted = Selection(events=(event_id,), status=EventStatus.DISMISSED)
+    decide(call.parts.engine, call.do, wanted, restore, call.reason)
     return call.back(f"/events/{event_id}", f"{event_id} is dead again, and waits for a decision")
 
 
@@ -86,6 +90,7 @@ def _shown(call: Call, found: Mapping[str, Any], *, unredacted: bool) -> Respons
         data={**shown, "payload_kept": _kept(stored), "payload": payload, "payload_missing": missing},
         event=shown,
         newest=attempts[-1] if attempts else None,
+        place=_place(call, attempts),
         kept=_kept(stored),
         lines=[] if payload is None else _pretty(payload).splitlines()[:LINES_MOST],
         missing=missing,
@@ -107,6 +112,13 @@ def _payload(call: Call, inbox_id: int, stored: bytes, *, unredacted: bool) -> t
     except PayloadUnavailableError as error:
         return None, str(error)  # all else of the event can still be shown
     return (opened.decode("utf-8", "replace") if unredacted else redact_payload(opened)), None
+
+
+def _place(call: Call, attempts: Sequence[Mapping[str, Any]]) -> str | None:
+    """Where the newest attempt failed: module and function."""
+    fingerprint = attempts[-1]["fingerprint"] if attempts else None
+    found = causes(call.connection, [fingerprint]) if fingerprint else {}
+    return found[fingerprint]["place"] if fingerprint in found else None
 
 
 def _kept(stored: bytes) -> str:
