@@ -111,11 +111,16 @@ def test_the_list_of_events_finds_dead_and_ignored_ones_by_every_filter(world: W
     assert listed(world, before_id=ids[3], status="dead") == ["evt_2"]
     assert listed(world, status="dismissed", type="payout.paid") == ["evt_1"]
     assert listed(world, status="applied") == ["evt_well"]
+    assert listed(world, error="ODD") == ["evt_3", "evt_2", "evt_1"]
+    assert listed(world, error="odd", type="payout.paid", before_id=ids[3]) == ["evt_2", "evt_1"]
+    assert listed(world, error="odd", status="applied") == []
+    assert listed(world, error="even") == []
 
 
-def listed(world: World, before_id: int | None = None, **equal: str) -> list[str]:
+def listed(world: World, before_id: int | None = None, error: str | None = None, **equal: str) -> list[str]:
+    filters = Filters(equal, before_id=before_id)
     with reading(world.engine) as connection:
-        return [row["event_id"] for row in events(connection, Filters(equal, before_id=before_id), 10)]
+        return [row["event_id"] for row in events(connection, filters, 10, error)]
 
 
 def test_an_event_that_gets_through_after_all_stands_failed_no_longer(world: World) -> None:
