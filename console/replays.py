@@ -217,17 +217,10 @@ def _do(
 
 
 def _require_all(data: Path | None, wanted: "Selection") -> None:
-    """Refuse events that are named and are not there, or that do not fit the other options."""
-    from payouts.storage.replay_rows import newest_id, selected
+    from payouts.storage.replay_rows import require_named
 
-    if not wanted.events:
-        return
     with reading_from(data) as connection:
-        found = selected(connection, wanted, -1, newest_id(connection), len(wanted.events))
-    missing = sorted(set(wanted.events) - {event.event_id for event in found})
-    if missing:
-        more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
-        raise NotFoundError(f"there is no such event in the inbox: {', '.join(missing[:3])}{more}")
+        require_named(connection, wanted)
 
 
 def _preview(data: Path | None, wanted: "Selection", as_json: bool) -> None:

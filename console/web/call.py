@@ -41,6 +41,12 @@ class View:
     def actor(self) -> Actor:
         return self.visitor.actor
 
+    @property
+    def address(self) -> str:
+        """Where this page is to be found again."""
+        query = self.request.url.query
+        return f"{self.request.url.path}?{query}" if query else self.request.url.path
+
     def path(self, name: str) -> str:
         """The part `name` of the address."""
         return str(self.request.path_params[name])
@@ -72,7 +78,7 @@ class View:
         params = {key: value for key, value in self.request.query_params.items() if value}
         params |= {key: value for key, value in changes.items() if value is not None}
         kept = {key: value for key, value in params.items() if changes.get(key, value) is not None}
-        path = self.request.url.path
+        path = self.address.partition("?")[0]
         return f"{path}?{urlencode(kept)}" if kept else path
 
 
@@ -86,6 +92,14 @@ class Call(View):
     """The fields of the form that was sent; of a field sent twice, the last."""
     lists: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """The same, with all values of each field."""
+
+    @property
+    def address(self) -> str:
+        # A page that answers a form is at no address of its own: the one that the form came from.
+        if self.request.method == "POST":
+            return local_path(self.form.get("back"))
+        query = self.request.url.query
+        return f"{self.request.url.path}?{query}" if query else self.request.url.path
 
     @property
     def now_ms(self) -> int:
@@ -134,6 +148,13 @@ class Call(View):
         answer = RedirectResponse(to, 303)
         answer.set_cookie(TOLD_COOKIE, "1", max_age=60, httponly=True, samesite="lax")
         return answer
+
+
+def local_path(text: str | None, otherwise: str = "/") -> str:
+    """`text` if it is an address of this console, else another: nobody is sent elsewhere from here."""
+    if not text or not text.startswith("/") or text.startswith(("//", "/\\")) or "\n" in text or "\r" in text:
+        return otherwise
+    return text
 
 
 def wants_json(request: Request) -> bool:

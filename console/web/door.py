@@ -6,8 +6,8 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from console.web.call import Call, json_response
-from console.web.frame import Frame, check_origin, cookie_name, form_fields, is_secure, local_path
+from console.web.call import Call, json_response, local_path
+from console.web.frame import Frame, check_origin, cookie_name, form_fields, is_secure
 from console.web.oidc import OidcProvider, open_provider
 from console.web.parts import Parts
 from console.web.server import address_of

@@ -15,7 +15,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from console.web.call import Call, json_response, wants_json
+from console.web.call import Call, json_response, local_path, wants_json
 from console.web.flash import TOLD_COOKIE, Flash
 from console.web.parts import Parts
 from console.web.visitor import Visitor, by_bearer, by_session
@@ -129,13 +129,6 @@ def error_page(call: Call, status: int, code: str, said: str) -> Response:
     """An error with the console around it."""
     data = {"error": code, "message": said}
     return call.page("error.html", title=_TITLES.get(status, "Not done"), data=data, status=status, said=said)
-
-
-def local_path(text: str | None, otherwise: str = "/") -> str:
-    """`text` if it is an address of this console, else another: nobody is sent elsewhere from here."""
-    if not text or not text.startswith("/") or text.startswith(("//", "/\\")) or "\n" in text or "\r" in text:
-        return otherwise
-    return text
 
 
 def _guarded(call: Call, handler: Handler, scope: Scope) -> Response:

@@ -10,12 +10,12 @@ from console.web.looks import Looks
 from console.web.renderer import Renderer
 from console.web.session import Sessions
 from console.web.throttle import Throttle
-from payouts.bootstrap import open_overviewer, open_payloads, open_what_if
+from payouts.bootstrap import gate_rules, open_overviewer, open_payloads, open_what_if
 from payouts.clock import Clock, now_ms
 from payouts.ids import IdMaker
 from payouts.overview import Overview
 from payouts.payloads import Payloads
-from payouts.readiness import HOUR_MS, GateRules
+from payouts.readiness import GateRules
 from payouts.settings import Settings
 from payouts.stores import open_console_engine, open_redis
 from payouts.what_if import WhatIf
@@ -65,9 +65,7 @@ def open_parts(settings: Settings, client: redis.Redis | None = None, clock: Clo
         throttle=Throttle(client, name, settings.sign_in_tries),
         messages=Messages(client, name),
         renderer=Renderer(settings, clock),
-        gate_rules=GateRules(
-            round(settings.bank_cooling_off_hours * HOUR_MS), settings.bank_account_approval
-        ),
+        gate_rules=gate_rules(settings),
         clock=clock,
         make_id=IdMaker(clock),
         what_if=open_what_if(settings, engine, clock),

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, func, or_, select, update
 
+from payouts.errors import NotFoundError
 from payouts.ids import floor_id
 from payouts.replay import OPEN_REPLAY_STATUSES, WORKED_ON, ItemOutcome, Replay, ReplayStatus, Selection
 from payouts.states import EventStatus
@@ -69,6 +70,17 @@ def selected(
         query = query.where(inbox_failures.c.fingerprint.in_(causes_like(connection, selection.error)))
     rows = connection.execute(query.order_by(table.c.id).limit(limit))
     return [Selected(*(*row[:5], EventStatus(row[5]))) for row in rows]
+
+
+def require_named(connection: Connection, selection: Selection) -> None:
+    """NotFoundError where an event is named that is not there, or does not fit the rest of the selection."""
+    if not selection.events:
+        return
+    found = selected(connection, selection, -1, newest_id(connection), len(selection.events))
+    missing = sorted(set(selection.events) - {event.event_id for event in found})
+    if missing:
+        more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+        raise NotFoundError(f"there is no such event in the inbox: {', '.join(missing[:3])}{more}")
 
 
 def objects_of(connection: Connection, request_id: int) -> list[str]:

@@ -55,7 +55,7 @@ def _heal(page: Page) -> None:
     # The first page says that something needs a person, and leads there.
     page.get_by_text("live", exact=True).wait_for()
     _keep(page, "overview")
-    page.get_by_role("link", name=re.compile("1 events are dead")).click()
+    page.get_by_role("link", name=re.compile("1 event is dead")).click()
     page.get_by_role("link", name="PracticeError").wait_for()
     _keep(page, "dead")
     page.get_by_role("link", name="PracticeError").click()

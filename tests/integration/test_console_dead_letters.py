@@ -206,6 +206,8 @@ def test_the_payload_is_redacted_and_the_whole_of_it_is_for_admins_and_on_record
     assert "say why" in anna.send("/events/evt_one", "/events/evt_one/unredacted", reason=" ")
     whole = anna.sent("/events/evt_one", "/events/evt_one/unredacted", reason="the bank asks")
     assert "ann@example.com" in whole.text
+    assert 'href="/events/evt_one?format=json"' in whole.text  # it is at no address of its own
+    assert anna.client.get("/events/evt_one/unredacted").headers["location"] == "/events/evt_one"
     record = anna.reads("/audit?subject=event:evt_one")
     assert "the bank asks" in record
     assert "curious" not in record
@@ -231,7 +233,11 @@ def test_what_cannot_be_read_is_refused_in_words(site: Site) -> None:
     anna = site.visit()
     assert "say which events" in words_of(anna.get("/replays/preview", status=400))
     assert "is no event" in words_of(anna.get("/replays/preview?event=po_1", status=400))
-    assert "no event fits" in words_of(anna.get("/replays/preview?event=evt_none", status=404))
+    assert "no event fits" in words_of(anna.get("/replays/preview?type=none.at_all", status=404))
+    die(site, "one")
+    for missing in ("event=evt_none", "event=evt_one&event=evt_none"):
+        told = words_of(anna.get(f"/replays/preview?{missing}", status=404))
+        assert "there is no such event in the inbox: evt_none" in told
     assert "is no time" in words_of(anna.get("/events?since=yesterday", status=400))
     anna.get("/events/evt_none", status=404)
     anna.get("/dead/nonsense", status=404)

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 from starlette.responses import Response
 
-from console.web.call import Call
-from console.web.frame import local_path
+from console.web.call import Call, local_path
 from console.web.payout_verbs import Case
 from console.web.verb import Verb
 from payouts.approving import approve_bank_account

@@ -4,8 +4,9 @@ import json
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
+from urllib.parse import quote
 
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from console.deciding import decide
 from console.web.call import Call
@@ -54,6 +55,11 @@ def unredacted(call: Call) -> Response:
         )
     )
     return _shown(call, found, unredacted=True)
+
+
+def redacted_again(call: Call) -> Response:
+    """Whoever loads the unredacted page again has said no reason: the event's own page."""
+    return RedirectResponse(f"/events/{quote(call.path('key'), safe='')}", 303)
 
 
 def ignore(call: Call) -> Response:
@@ -147,6 +153,7 @@ def _verbs(found: Mapping[str, Any]) -> list[Verb]:
 ROUTES = (
     ("GET", "/events", event_list, Scope.READ),
     ("GET", "/events/{key}", one_event, Scope.READ),
+    ("GET", "/events/{key}/unredacted", redacted_again, Scope.READ),
     ("POST", "/events/{key}/unredacted", unredacted, Scope.ADMIN),
     ("POST", "/events/{key}/ignore", ignore, Scope.OPERATE),
     ("POST", "/events/{key}/restore", take_up, Scope.OPERATE),

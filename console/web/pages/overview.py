@@ -80,18 +80,28 @@ def _charts(minutes: Sequence[Minute], span: int) -> list[Chart]:
 
 def _matters(call: Call) -> list[Matter]:
     counts = waiting_for_a_person(call.connection)
-    return [Matter(name, counts[name], text, path) for name, (text, path) in _MATTERS.items()]
+    return [
+        Matter(name, counts[name], f"{one if counts[name] == 1 else many} {rest}", path)
+        for name, (one, many, rest, path) in _MATTERS.items()
+    ]
 
 
 _MATTERS = {
-    "dead_events": ("events are dead: replay or ignore them", "/dead"),
-    "approvals": ("payouts wait for a second person", "/approvals"),
-    "banks": ("payouts wait for a bank account to be approved", "/approvals"),
-    "unclear_payouts": ("payouts of which nobody knows whether they were made", "/payouts?status=unclear"),
-    "returned_payouts": ("payouts came back: send them again or take them back", "/payouts?status=returned"),
-    "replays": ("replays wait for a second person", "/replays"),
-    "differences": ("differences between our books and Stripe's", "/reconciliation"),
-    "dead_notices": ("notices that nobody took", "/operations/notices?status=dead"),
+    "dead_events": ("event is dead", "events are dead", "to be replayed or ignored", "/dead"),
+    "approvals": ("payout waits", "payouts wait", "for a second person", "/approvals"),
+    "banks": ("payout waits", "payouts wait", "for a bank account to be approved", "/approvals"),
+    "unclear_payouts": (
+        *("payout is unclear", "payouts are unclear"),
+        *("as nobody knows whether they were made", "/payouts?status=unclear"),
+    ),
+    "returned_payouts": (
+        *("payout came back", "payouts came back"),
+        *("to be sent again or taken back", "/payouts?status=returned"),
+    ),
+    "replays": ("replay waits", "replays wait", "for a second person", "/replays"),
+    "differences": ("difference", "differences", "between our books and Stripe's", "/reconciliation"),
+    "dead_notices": ("notice", "notices", "that nobody took", "/operations/notices?status=dead"),
 }
+"""Of each: what one is, what many are, the rest of the sentence, and where to decide."""
 
 ROUTES = (("GET", "/", overview, Scope.READ),)

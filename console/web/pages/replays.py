@@ -31,6 +31,7 @@ from payouts.storage.replay_rows import (
     item_list,
     newest_id,
     replay_list,
+    require_named,
     walk_selected,
 )
 from payouts.what_if import Change
@@ -106,6 +107,7 @@ def preview(call: Call) -> Response:
 def ask(call: Call) -> Response:
     """Ask for a replay."""
     wanted, rate = selection_of(call.lists), _rate(call)
+    require_named(call.connection, wanted)
     made = call.do(
         lambda connection, actor, make_id, at_ms: replaying.ask(
             connection, wanted, actor, call.reason, make_id, at_ms, rate
@@ -182,6 +184,7 @@ def _change(call: Call, verb: Callable[..., Replay], said: str) -> Response:
 def _tried(call: Call, wanted: Selection) -> Preview:
     what_if, events = call.parts.what_if, []
     with reading(call.parts.engine) as connection:
+        require_named(connection, wanted)
         for page in walk_selected(connection, wanted, newest_id(connection), TRIED_MOST + 1):
             events += page
             if len(events) > TRIED_MOST:
