@@ -9,8 +9,8 @@ from sqlalchemy import Connection
 from starlette.responses import Response
 
 from console.request_commands import request_row
-from console.web.call import Call
-from console.web.frame import Handler, local_path
+from console.web.call import Call, local_path
+from console.web.frame import Handler
 from payouts import mending
 from payouts.approving import approve, reject
 from payouts.canceling import cancel
