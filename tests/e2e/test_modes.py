@@ -1,9 +1,11 @@
 """Emergency mode on real processes: receiver, worker and scheduler follow the switch, and nothing is lost."""
 
+import time
 from pathlib import Path
 
 from payouts.access import Step, bootstrap
 from payouts.clock import now_ms
+from payouts.emergency_watch import LOOK_EVERY_S
 from payouts.people import BOOTSTRAP
 from payouts.tokens import DEFAULT_DAYS
 from tests.support.commands import run_here
@@ -43,6 +45,7 @@ def test_all_processes_follow_the_switch_and_what_came_meanwhile_is_applied(
             within_s=5,
             every_s=0.3,
         )
+        time.sleep(LOOK_EVERY_S)  # each process looks for itself: the scheduler may still have drained
 
         # when events come and a payout is requested
         assert stack.deliver(bodies("one", "two")) == [200, 200]
