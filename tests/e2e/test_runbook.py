@@ -1,4 +1,4 @@
-"""The runbook, followed: every trouble is provoked, every command typed, and the page says when it is over."""
+"""The runbook, followed: each trouble is provoked, each command typed, and the page says when it is over."""
 
 import sys
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.handbook import Reader, anchors, blocks_of, surroundings
+from tests.support.handbook import Reader, blocks_of, surroundings
 from tests.support.lives import event_body, payout_object
 from tests.support.operator import Operator
 from tests.support.payments import Payments
@@ -94,20 +94,15 @@ def service(breakable: Stack, breakable_mariadb: SqlServer, own_redis: RedisServ
 
 
 def test_whoever_follows_the_runbook_gets_over_each_trouble(service: Service, tmp_path: Path) -> None:
-    Reader(PAGE, service.env, tmp_path, service.scenes).follow([b for b in blocks_of(PAGE) if b.heading in __import__("os").environ.get("SECTIONS","").split(",") or "SECTIONS" not in __import__("os").environ])
+    Reader(PAGE, service.env, tmp_path, service.scenes).follow(
+        [
+            b
+            for b in blocks_of(PAGE)
+            if b.heading in __import__("os").environ.get("SECTIONS", "").split(",")
+            or "SECTIONS" not in __import__("os").environ
+        ]
+    )
 
 
 def test_what_the_runbook_does_not_try_has_a_known_reason() -> None:
     assert {block.not_run for block in blocks_of(PAGE)} - {None} <= REASONS
-
-
-def test_the_links_of_the_runbook_lead_somewhere() -> None:
-    text = PAGE.read_text()
-    here = anchors(PAGE)
-    import re
-
-    for target in re.findall(r"\]\(([^)]+)\)", text):
-        file, _, anchor = target.partition("#")
-        page = (PAGE.parent / file).resolve() if file else PAGE
-        assert page.exists(), target
-        assert not anchor or anchor in (here if page == PAGE else anchors(page)), target

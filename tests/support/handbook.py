@@ -100,6 +100,19 @@ def anchors(page: Path) -> set[str]:
     return found
 
 
+def missing_links(page: Path) -> list[str]:
+    """Links of a page to files or headings that are not there. Those to other hosts are not followed."""
+    missing = []
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+        if "://" in target:
+            continue
+        file, _, anchor = target.partition("#")
+        other = (page.parent / file).resolve() if file else page
+        if not other.exists() or (anchor and other.suffix == ".md" and anchor not in anchors(other)):
+            missing.append(target)
+    return missing
+
+
 @dataclass(slots=True)
 class Reader:
     """Somebody who follows a page on a running service."""
