@@ -112,6 +112,22 @@ def test_the_story_joins_all_that_is_kept_about_a_payout(at: PayoutSite) -> None
     visit.get("/payouts/pay_7", 404)
 
 
+def test_an_events_page_shows_what_it_changed_posted_and_told_and_nothing_else(at: PayoutSite) -> None:
+    at.returned()
+    visit = at.site.visit("ben", Role.VIEWER)
+    paid, failed = visit.json("/events/evt_1"), visit.json("/events/evt_2")
+    assert [row["to_status"] for row in paid["transitions"]] == ["paid"]
+    assert [row["to_status"] for row in failed["transitions"]] == ["failed"]
+    posted = [{row["reference"] for row in event["postings"]} for event in (paid, failed)]
+    assert all(posted)
+    assert posted[0].isdisjoint(posted[1])
+    assert [row["name"] for row in paid["notices"]] == ["payout.completed"]
+    assert [row["name"] for row in failed["notices"]] == ["payout.failed"]
+    words = visit.reads("/events/evt_2")
+    for wanted in ("What was posted", "Who was told", "payout.failed", "Mode test"):
+        assert wanted in words, wanted
+
+
 def test_the_timeline_can_be_narrowed_to_one_kind(at: PayoutSite) -> None:
     paid = at.paid()
     visit = at.site.visit()
