@@ -74,6 +74,20 @@ def test_requested_payouts_are_listed_with_their_money_and_narrowed_by_what_the_
     assert "Nothing fits these filters" in visit.reads("/payouts?until=2026-01-01")
 
 
+@pytest.mark.parametrize(
+    ("setup", "waits"),
+    [
+        (PayoutSite.waiting, "a second person: approve or reject"),
+        (PayoutSite.unclear, "a person: look or never-made"),
+        (PayoutSite.returned, "a person: retry or reverse"),
+    ],
+    ids=["waiting", "unclear", "returned"],
+)
+def test_a_list_says_whom_a_payout_waits_for(at: PayoutSite, setup: Setup, waits: str) -> None:
+    setup(at)
+    assert waits in at.site.visit("ben").reads("/payouts")
+
+
 def test_stripes_payouts_are_listed_with_foreign_ones_and_each_has_a_page(at: PayoutSite) -> None:
     at.paid()
     foreign = payout_object("po_foreign", "in_transit", 4_200)
