@@ -34,6 +34,7 @@ from console import (
     replays,
     request_commands,
     schedules,
+    settings,
     status,
     up,
 )
@@ -78,6 +79,7 @@ app.add_typer(people.tokens, name="token")
 app.add_typer(audit.app, name="audit")
 app.add_typer(reconcile.app, name="reconcile")
 app.command("status")(status.status)
+app.command("settings")(settings.settings)
 app.command("doctor")(doctor.doctor)
 app.add_typer(archive.app, name="archive")
 app.add_typer(payload.app, name="payload")

@@ -23,7 +23,7 @@ from webhooks.endpoint import Endpoint
 from webhooks.health import Health
 from webhooks.hints import Hints
 from webhooks.intake import Intake
-from webhooks.signature import signing_secrets
+from webhooks.signature import current_secrets
 from webhooks.stores import Stores
 from workers.messages import Messages
 
@@ -33,7 +33,7 @@ HEALTH_PATH = "/api/health"
 
 def build_app(settings: Settings) -> Starlette:
     """The receiver as an ASGI application. Raises SettingsError where no signing secret is set."""
-    secrets = signing_secrets(settings.platform_secrets, settings.connect_secrets)
+    secrets = current_secrets(settings)
     timeout_s = settings.receiver_store_timeout_s
     make_id = IdMaker()
     client, engine = open_redis(settings, timeout_s), open_receiver_engine(settings)

@@ -66,7 +66,8 @@ class Endpoint:
     """The webhook endpoint as an ASGI application."""
 
     intake: Intake
-    secrets: Sequence[SigningSecret] = field(repr=False)
+    secrets: Callable[[], Sequence[SigningSecret]] = field(repr=False)
+    """Those that a delivery may be signed with now."""
     livemode: bool
     make_id: IdMaker
     clock: Clock
@@ -106,7 +107,7 @@ class Endpoint:
             raise _Answer(400, "the Stripe-Signature header is missing")
         body = await self._read_body(scope, receive)
         try:
-            secret = verify(header, body, self.secrets, self.now_s())
+            secret = verify(header, body, self.secrets(), self.now_s())
             envelope = read_envelope(body)
         except (BadSignatureError, PayloadError) as error:
             raise _Answer(400, str(error)) from None
