@@ -8,7 +8,7 @@ import asyncio
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 from starlette.types import Message, Receive, Scope, Send
 
@@ -39,6 +39,10 @@ class Counts:
     other_mode: int = 0
     rejected: int = 0
     unavailable: int = 0
+
+    def shown(self) -> dict[str, int]:
+        """The same, by name."""
+        return asdict(self)
 
     def totals(self) -> Totals:
         """The same, as a meter."""
