@@ -28,6 +28,7 @@ from console import (
     payload,
     payout_commands,
     people,
+    pools,
     proofs,
     reconcile,
     recovery,
@@ -80,6 +81,7 @@ app.add_typer(audit.app, name="audit")
 app.add_typer(reconcile.app, name="reconcile")
 app.command("status")(status.status)
 app.command("settings")(settings.settings)
+app.command("pools")(pools.pools)
 app.command("doctor")(doctor.doctor)
 app.add_typer(archive.app, name="archive")
 app.add_typer(payload.app, name="payload")

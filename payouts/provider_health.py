@@ -1,9 +1,7 @@
 """Whether the identity provider answers, for servers that sign nobody in themselves."""
 
 import json
-import urllib.request
-from http.client import HTTPException, HTTPMessage
-from typing import IO, Any
+from typing import Any
 
 from payouts.clock import timed
 from payouts.health_checks import Found
@@ -15,23 +13,12 @@ MAX_BYTES = 256 * 1024
 LOCAL = Found("pass", "by tokens: no identity provider is set")
 
 
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    def redirect_request(
-        self,
-        req: urllib.request.Request,
-        fp: IO[bytes],
-        code: int,
-        msg: str,
-        headers: HTTPMessage,
-        newurl: str,
-    ) -> None:
-        return None
-
-
 def provider_health(issuer: str) -> Found:
     """How the provider at `issuer` stands; without one people sign in by tokens, which need none."""
     if not issuer:
         return LOCAL
+    from http.client import HTTPException
+
     try:
         took_ms = timed(lambda: _ask(issuer))
     except (OSError, HTTPException, ValueError):
@@ -40,7 +27,13 @@ def provider_health(issuer: str) -> Found:
 
 
 def _ask(issuer: str) -> None:
-    opener = urllib.request.build_opener(_NoRedirect)
+    import urllib.request
+
+    class NoRedirect(urllib.request.HTTPRedirectHandler):
+        def redirect_request(self, *_: Any) -> None:
+            return None
+
+    opener = urllib.request.build_opener(NoRedirect)
     request = urllib.request.Request(  # noqa: S310 - the setting is checked: https, or this machine
         issuer.rstrip("/") + DISCOVERY, headers={"User-Agent": f"payouts/{VERSION}"}
     )

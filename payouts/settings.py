@@ -14,6 +14,7 @@ from payouts.safe_url import why_no_issuer
 from payouts.sealing import check_key
 from payouts.secret_source import SecretSource, read_secret
 from payouts.strange_settings import FILE_SUFFIX, LINK, strange
+from payouts.vendor_status import read_pages
 
 _SECRET_LISTS = {
     "stripe_webhook_secret": "whsec_…",
@@ -36,6 +37,16 @@ class Settings(BaseSettings):
     other_variables: str = ""
     """Environment variables of other programs that look like settings of this one, comma-separated: they do
     not stop the start."""
+
+    vendor_status_pages: str = (
+        "Stripe=https://www.stripestatus.com/api/v2/status.json,"
+        "PlanetScale=https://status.planetscale.com/api/v2/status.json,"
+        "Upstash=https://status.upstash.com/api/v2/status.json,"
+        "Resend=https://resend-status.com/api/v2/status.json,"
+        "Vercel=https://www.vercel-status.com/api/v2/status.json"
+    )
+    """Whose status pages `payouts status` asks, comma-separated, each as Name=https://…/api/v2/status.json.
+    Empty: nobody's."""
 
     database_url: SecretStr = Field(min_length=1)
     """Where the database is: mysql://user:password@host/name (MySQL 8, MariaDB 10.6, PlanetScale) or
@@ -241,6 +252,12 @@ class Settings(BaseSettings):
         except SettingsError as error:
             raise ValueError(str(error)) from None
         return self
+
+    @field_validator("vendor_status_pages")
+    @classmethod
+    def _pages_read(cls, value: str) -> str:
+        read_pages(value)
+        return value
 
     @model_validator(mode="after")
     def _no_practice_with_live_money(self) -> Self:

@@ -128,7 +128,9 @@ def _sqlite_engine(url: URL, timeout_s: float, pool_size: int) -> Engine:
     if url.database and url.database != ":memory:":
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
     in_memory = not url.database or url.database == ":memory:"
-    pool: dict[str, Any] = {} if in_memory else {"pool_size": pool_size, "pool_timeout": timeout_s}
+    pool: dict[str, Any] = (
+        {} if in_memory else {"poolclass": ToldPool, "pool_size": pool_size, "pool_timeout": timeout_s}
+    )
     connect_args = {"timeout": timeout_s, "check_same_thread": False}
     engine = create_engine(url, hide_parameters=True, connect_args=connect_args, **pool)
 

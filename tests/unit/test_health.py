@@ -1,8 +1,8 @@
-"""Health: what fails is told apart from what hangs, nothing is asked too often, and readiness is another thing."""
+"""Health: degraded and unhealthy, what hangs, what was asked just now, and readiness beside it."""
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -60,7 +60,7 @@ def told() -> list[tuple[str, str]]:
 
 
 @pytest.fixture
-def site(clock: Clock, told: list[tuple[str, str]]) -> Iterator[Callable[..., TestClient]]:
+def site(clock: Clock, told: list[tuple[str, str]]) -> Callable[..., TestClient]:
     def made(*checks: FakeCheck, fatal: Any = ()) -> TestClient:
         def tell(name: str, result: Result, error: BaseException | None) -> None:
             told.append((name, result.status))
@@ -68,7 +68,7 @@ def site(clock: Clock, told: list[tuple[str, str]]) -> Iterator[Callable[..., Te
         health = Health(ABOUT, checks, fatal, tell, monotonic=clock)
         return TestClient(Starlette(routes=health.routes()))
 
-    yield made
+    return made
 
 
 def fails() -> Found:
