@@ -3,6 +3,7 @@
 import socket
 import sqlite3
 import ssl
+from pathlib import Path
 from typing import Any
 
 import pymysql
@@ -125,3 +126,8 @@ def test_an_engine_tells_that_its_pool_is_used_up(tmp_path: Any, monkeypatch: py
         engine.connect()
     engine.dispose()
     assert [line["event"] for line in lines] == ["database.pool_exhausted"]
+
+
+def test_the_page_on_health_has_each_kind() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "health.md").read_text()
+    assert [kind for kind in FaultKind if f"`database.{kind}`" not in page] == []
