@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import structlog
 from sqlalchemy import Engine, event
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -43,6 +44,8 @@ class FaultLog:
         self._tell(fault, again)
 
     def _tell(self, fault: Fault, again: int) -> None:
+        if not structlog.is_configured():
+            return  # a command, not a service: it says so itself, where it ends
         log = get_logger()
         tell = log.info if fault.kind in _PASSING else log.error
         more = {"times_since_last_told": again} if again else {}
