@@ -61,6 +61,11 @@ class SecretSource:
     def __repr__(self) -> str:
         return f"SecretSource({self.name}, hidden)"
 
+    @property
+    def may_change(self) -> bool:
+        """Whether it comes from a file."""
+        return self._path is not None
+
     def read(self) -> str:
         """The secret. As a rule one comparison; every LOOK_EVERY_S one look at the file."""
         if self._monotonic() >= self._look_at_s and self._lock.acquire(blocking=False):
@@ -114,10 +119,13 @@ class Derived(Generic[T]):
         """`make` takes the values of `sources`."""
         self._sources, self._make = sources, make
         self._lock = threading.Lock()
+        self._fixed = not any(source.may_change for source in sources)
         self._made = self._anew()
 
     def get(self) -> T:
         """It, as of the secrets now."""
+        if self._fixed:
+            return self._made[1]
         values = tuple(source.read() for source in self._sources)
         if values != self._made[0]:
             with self._lock:
