@@ -13,6 +13,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from payouts.clock import timed
 from payouts.errors import SettingsError
 from payouts.storage.fault_log import ToldPool, tell_faults
 
@@ -153,10 +154,11 @@ def _sqlite_engine(url: URL, timeout_s: float, pool_size: int) -> Engine:
     return engine
 
 
-def ping(engine: Engine) -> None:
-    """Ask the database for an answer. Raises what SQLAlchemy raises."""
+def ping(engine: Engine) -> float:
+    """Ask the database for an answer: how many ms a short trip took. Raises what SQLAlchemy raises."""
     with engine.connect().execution_options(read_only=True) as connection:
-        connection.execute(text("SELECT 1"))
+        connection.execute(text("SELECT 1"))  # begins a transaction, so that the time below is of one trip
+        return timed(lambda: connection.execute(text("SELECT 1")))
 
 
 @contextmanager
