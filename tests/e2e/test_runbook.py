@@ -43,6 +43,7 @@ class Service:
         return surroundings(
             Path(sys.executable).parent,
             **self.anna.settings,
+            VENDOR_STATUS_PAGES="",  # a test asks nobody's
             RECEIVER=f"http://127.0.0.1:{self.stack.port}",
             API=f"http://127.0.0.1:{ports['API_PORT']}",
             CONSOLE=f"http://127.0.0.1:{ports['CONSOLE_PORT']}",

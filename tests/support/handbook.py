@@ -1,7 +1,7 @@
 """A page of docs as a program: its commands are run as a reader would type them, one block after the other.
 
 In the page, a block of `sh` is run by bash and must succeed. A block of `text` right below it shows what it
-prints: each of its lines must be among those printed, in that order, where `…` stands for anything. What a
+prints: each of its lines must be in there, in that order, where `…` stands for anything within a line. What a
 reader doesn't see is in comments:
 
     <!-- scene: the database dies -->       the test makes it so before the next block
@@ -171,11 +171,13 @@ class Reader:
 def _wrong(block: Block, code: int, said: str) -> str | None:
     if code != block.code:
         return f"ended with {code}, not {block.code}"
-    lines = iter(_plain(said).splitlines())
+    text, at = _plain(said), 0
     for shown in block.shows:
-        wanted = re.compile(".*".join(re.escape(part) for part in _plain(shown).split(_ANYTHING)))
-        if not any(wanted.search(line) for line in lines):
+        wanted = re.compile(".*?".join(re.escape(part) for part in _plain(shown).split(_ANYTHING)))
+        found = wanted.search(text, at)
+        if found is None:
             return f"did not print {shown!r}, or not at its place"
+        at = found.end()
     return None
 
 
