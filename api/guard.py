@@ -8,6 +8,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.access import note
 from api.pool import Pool
 from api.telling import tell
 from payouts.addresses import counted_as
@@ -21,6 +22,8 @@ from payouts.tokens import TokenError, digest_of
 _RATE = "api.rate"
 KNOWN_MOST = 10_000
 UNAUTHORIZED = 401
+_NOTED = frozenset({UNAUTHORIZED, 403, 429})
+"""Of these the log says where they came from."""
 
 
 class Doorkeeper:
@@ -91,6 +94,8 @@ class Guarded:
             if message["type"] == "http.response.start":
                 if message["status"] == UNAUTHORIZED:
                     self._doorkeeper.refused(address)
+                if message["status"] in _NOTED:
+                    note(scope, client=address)
                 rate: Rate | None = scope.get(_RATE)
                 if rate is not None:
                     headers = MutableHeaders(scope=message)

@@ -6,15 +6,20 @@ together.
 """
 
 import asyncio
+import heapq
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from operator import itemgetter
 
 from payouts.rate_limiter import RateLimiter
 from payouts.rates import WINDOW_S, Rate, RouteGroup, refused
 
 SHARE_EVERY_S = 1.0
+SHARED_AT_ONCE = 1_000
+"""Addresses that a process brings to Redis each time, those with the most rejections: a flood from ever new
+addresses takes little place there."""
 BARRED_AT_LEAST_S = 5.0
 ADDRESSES_MOST = 20_000
 """Counted at once; where a flood comes from more, those that are known are forgotten."""
@@ -74,7 +79,8 @@ class Rejections:
         """Bring what was counted to Redis, and learn who is over the limit in all processes together."""
         pending, self._pending = self._pending, {}
         limit = self.limit()
-        for key, count in list(pending.items()) if limit else ():
+        busiest = heapq.nlargest(SHARED_AT_ONCE, list(pending.items()), key=itemgetter(1))
+        for key, count in busiest if limit else ():
             rate = self.limiter.hit(self.group, key, limit, count)
             if not rate.allowed:
                 self._bar(key, self.monotonic() + max(rate.reset_s, BARRED_AT_LEAST_S))

@@ -128,8 +128,8 @@ class Settings(BaseSettings):
     """Of each address: requests that need no token."""
     api_refused_per_minute: int = Field(default=60, ge=0, le=1_000_000)
     """Of each address: requests whose token is missing or lets nobody in."""
-    console_per_minute: int = Field(default=1_200, ge=0, le=1_000_000)
-    """Of each address: pages and forms of the console."""
+    console_per_minute: int = Field(default=6_000, ge=0, le=1_000_000)
+    """Of each address: pages and forms of the console. An open page asks for itself up to once a second."""
     receiver_refused_per_minute: int = Field(default=120, ge=0, le=1_000_000)
     """Of each address: deliveries without a good signature. One with a good signature is always taken."""
     stripe_addresses_url: str = "https://stripe.com/files/ips/ips_webhooks.json"

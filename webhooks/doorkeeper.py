@@ -31,9 +31,8 @@ class Doorkeeper:
         """BlockedError where the sender is blocked."""
         self.guard.check_block(self.guard.address_of(scope))
 
-    def rejected(self, scope: Mapping[str, Any]) -> Rate | None:
+    def rejected(self, address: str) -> Rate | None:
         """Count a delivery that was refused; where its sender stands if it was over the limit before."""
-        address = self.guard.address_of(scope)
         if self.guard.is_stripe(address):
             return None
         key = counted_as(address)

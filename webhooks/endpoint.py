@@ -161,13 +161,16 @@ class Endpoint:
     async def _refuse(self, answer: _Answer, scope: Scope, send: Send) -> int:
         """Refuse a delivery; the status it was answered."""
         self.counts.rejected += 1
-        rate = self.doorkeeper.rejected(scope) if self.doorkeeper is not None else None
+        client, rate = None, None
+        if self.doorkeeper is not None:
+            client = self.doorkeeper.guard.address_of(scope)
+            rate = self.doorkeeper.rejected(client)
         if rate is not None:
             # Neither a log line nor the reason: that is what a flood of them would cost.
             headers = [(name.lower().encode(), value.encode()) for name, value in rate.headers.items()]
             await _answer(send, 429, {"error": str(RateLimitedError(rate))}, *headers, close=True)
             return 429
-        get_logger().warning("webhook.rejected", status=answer.status, reason=answer.reason)
+        get_logger().warning("webhook.rejected", status=answer.status, reason=answer.reason, client=client)
         await _answer(send, answer.status, {"error": answer.reason}, close=answer.status in (408, 413))
         return answer.status
 
