@@ -15,6 +15,7 @@ from api.access import AccessLog
 from api.closing import Closing
 from api.endpoint import Desk, Endpoint
 from api.guard import Doorkeeper, Guarded
+from api.health import open_health
 from api.openapi import document
 from api.operation import Operation
 from api.operations import OPERATIONS, PREFIX
@@ -37,9 +38,11 @@ from payouts.stores import (
     open_sealer,
 )
 from payouts.version import VERSION
+from serving.health import PATHS, Health
 from workers.messages import Messages
 
 LIVE_PATH, DOCUMENT_PATH = f"{PREFIX}/live", f"{PREFIX}/openapi.json"
+PROBES = frozenset({LIVE_PATH, *PATHS})
 MAINTENANCE_PATH = f"{PREFIX}/maintenance"
 HINT_TIMEOUT_S = 0.5
 """Of each call to Redis: it tells workers what to send, keeps answers, and may cost no more."""
@@ -60,13 +63,15 @@ def build_app(settings: Settings) -> Starlette:
     desk = Desk(
         *(engine, pool, messages.send_payout, now_ms, IdMaker(), closing, kept), doorkeeper=doorkeeper
     )
-    return make_app(desk, open_pulse(settings, "api", Meters(desk.meter, guard), engine))
+    return make_app(
+        desk, open_pulse(settings, "api", Meters(desk.meter, guard), engine), open_health(settings)
+    )
 
 
-def make_app(desk: Desk, pulse: Pulse | None = None) -> Starlette:
+def make_app(desk: Desk, pulse: Pulse | None = None, health: Health | None = None) -> Starlette:
     """The API around the parts it is given; it closes them when it ends."""
     alive: AbstractAsyncContextManager[None] = beating(pulse) if pulse else nullcontext()
-    access_log = Middleware(AccessLog, make_id=desk.make_id, meter=desk.meter, uncounted=LIVE_PATH)
+    access_log = Middleware(AccessLog, make_id=desk.make_id, meter=desk.meter, uncounted=PROBES)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -74,9 +79,12 @@ def make_app(desk: Desk, pulse: Pulse | None = None) -> Starlette:
             yield
         desk.pool.close()
         desk.engine.dispose()
+        if health:
+            health.close()
 
     app = Starlette(
         routes=[
+            *(health.routes() if health else ()),
             Route(LIVE_PATH, _live, methods=["GET"]),
             Route(MAINTENANCE_PATH, _Maintenance(desk).answer, methods=["GET"]),
             Route(DOCUMENT_PATH, _document, methods=["GET"]),
@@ -105,7 +113,7 @@ def _guarded(desk: Desk) -> list[Middleware]:
     if desk.doorkeeper is None:
         return []
     paths = frozenset({MAINTENANCE_PATH, DOCUMENT_PATH})
-    return [Middleware(Guarded, doorkeeper=desk.doorkeeper, pool=desk.pool, open_paths=paths, free=LIVE_PATH)]
+    return [Middleware(Guarded, doorkeeper=desk.doorkeeper, pool=desk.pool, open_paths=paths, free=PROBES)]
 
 
 @asynccontextmanager

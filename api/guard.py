@@ -70,7 +70,7 @@ class Doorkeeper:
 
 
 class Guarded:
-    """Around the application, inside its access log. `open_paths` need no token; `free` is not limited."""
+    """Around the application, inside its access log. `open_paths` need no token; `free` has no limit."""
 
     def __init__(
         self,
@@ -78,13 +78,13 @@ class Guarded:
         doorkeeper: Doorkeeper,
         pool: Pool,
         open_paths: frozenset[str],
-        free: str,
+        free: frozenset[str],
     ) -> None:
         self._app, self._doorkeeper, self._pool = app, doorkeeper, pool
         self._open_paths, self._free = open_paths, free
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] == self._free:
+        if scope["type"] != "http" or scope["path"] in self._free:
             await self._app(scope, receive, send)
             return
         guard = self._doorkeeper.guard

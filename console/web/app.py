@@ -18,6 +18,8 @@ from console.web.call import json_response, wants_json
 from console.web.frame import Frame, is_secure
 from console.web.guard import Guarded, hits
 from console.web.headers import Headers
+from console.web.health import open_health
+from console.web.oidc import open_provider
 from console.web.pages import PAGES
 from console.web.parts import Parts, open_parts
 from console.web.renderer import STATIC
@@ -27,6 +29,7 @@ from payouts.meters import Counter, Meters
 from payouts.pulse import Pulse, beating
 from payouts.settings import Settings
 from payouts.stores import open_pulse
+from serving.health import PATHS
 
 STATIC_AT = "/static"
 KEPT = "public, max-age=31536000, immutable"
@@ -43,6 +46,8 @@ def build_app(settings: Settings) -> Starlette:
 def make_app(parts: Parts, pulse: Pulse | None = None, limited: Counter | None = None) -> Starlette:
     """The console around the parts it is given; it closes them when it ends. `limited` counts its 429s."""
     frame, news = Frame(parts), live.News(parts)
+    provider = open_provider(parts.settings)
+    health = open_health(parts.settings, provider, parts.redis)
     alive: AbstractAsyncContextManager[None] = beating(pulse) if pulse else nullcontext()
 
     @asynccontextmanager
@@ -52,10 +57,12 @@ def make_app(parts: Parts, pulse: Pulse | None = None, limited: Counter | None =
         async with news, alive, looking(parts.guard):
             yield
         parts.engine.dispose()
+        health.close()
 
     app = Starlette(
         routes=[
-            *door.routes(frame),
+            *health.routes(),
+            *door.routes(frame, provider),
             Route("/live", live.stream(frame, news), methods=["GET"]),
             Mount(STATIC_AT, _Assets(directory=STATIC)),
             *(
@@ -66,7 +73,7 @@ def make_app(parts: Parts, pulse: Pulse | None = None, limited: Counter | None =
         ],
         middleware=[
             Middleware(Headers, secure=is_secure(parts)),
-            Middleware(Guarded, guard=parts.guard, free=f"{STATIC_AT}/", hits=limited or hits()),
+            Middleware(Guarded, guard=parts.guard, free=(f"{STATIC_AT}/", *PATHS), hits=limited or hits()),
         ],
         exception_handlers={HTTPException: _http_error, Exception: _crashed},
         lifespan=lifespan,

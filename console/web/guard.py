@@ -16,9 +16,9 @@ _ADDRESS = "console.address"
 
 
 class Guarded:
-    """Around the console. Files that pages are made of (`free`) are not counted; `hits` counts the 429s."""
+    """Around the console. What begins with one of `free` is not counted; `hits` counts the 429s."""
 
-    def __init__(self, app: ASGIApp, guard: Guard, free: str, hits: Counter) -> None:
+    def __init__(self, app: ASGIApp, guard: Guard, free: tuple[str, ...], hits: Counter) -> None:
         self._app, self._guard, self._free, self._hits = app, guard, free, hits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
