@@ -52,7 +52,7 @@ class Receiver:
         doorkeeper = Doorkeeper(self.guard, self.guard.rejections(RouteGroup.RECEIVER_REFUSED))
         self.endpoint = Endpoint(
             self.intake,  # type: ignore[arg-type]
-            signing_secrets([SECRET], []),
+            lambda: signing_secrets([SECRET], []),
             False,
             IdMaker(),
             lambda: NOW_MS,
