@@ -42,8 +42,6 @@ class Counts:
     other_mode: int = 0
     rejected: int = 0
     unavailable: int = 0
-    blocked: int = 0
-    """Not among the deliveries of the meter: the guard counts them."""
 
     def shown(self) -> dict[str, int]:
         """The same, by name."""
@@ -100,7 +98,6 @@ class Endpoint:
             status = await self._refuse(answer, scope, send)
         except BlockedError as error:
             status = 403
-            self.counts.blocked += 1
             await _answer(send, 403, {"error": str(error)}, close=True)
         except _HungUp:
             status = 0
