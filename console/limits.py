@@ -160,7 +160,7 @@ def _print(found: "LimitsNow") -> None:
     else:
         out().print("no address is blocked", markup=False)
     if found.busiest is None:
-        out().print(f"who asks most is not known: {found.why}", markup=False)
+        say(f"who asks most is not known: {found.why}")
     elif found.busiest:
         rows = [(each.group, each.key, each.count, each.limit) for each in found.busiest]
         print_table(table(("route", "who", f"in its {WINDOW_S} s", "limit"), rows))

@@ -6,7 +6,7 @@ Both end by themselves: whoever acts in an incident has no time to come back for
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from payouts.addresses import LOOPBACK, Network, Networks, parse_network
+from payouts.addresses import LOOPBACK, Network, Networks, network_text, parse_network
 from payouts.errors import RefusedError
 from payouts.rates import RouteGroup
 
@@ -93,5 +93,6 @@ def check_network(text: str, stripe: Networks, trusted: Networks) -> Network:
     ):
         found = kept.overlapping(network)
         if found is not None:
-            raise RefusedError("not_blockable", f"{network} cannot be blocked: {found} in it is {what}")
+            said = f"{network_text(network)} cannot be blocked: {network_text(found)} is {what}"
+            raise RefusedError("not_blockable", said)
     return network
