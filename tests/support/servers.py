@@ -153,9 +153,15 @@ class SqlServer(Server):
             *(f"--port={self.port}", "--bind-address=127.0.0.1", f"--socket={self.folder}/s"),
             *(f"--innodb-flush-log-at-trx-commit={int(self.durable)}", "--innodb-buffer-pool-size=128M"),
             *("--skip-name-resolve", f"--pid-file={self.folder}/pid"),
+            f"--tmpdir={self._own_tmp()}",  # a server that starts removes what others keep in a shared one
             *([] if self.durable else ["--innodb-doublewrite=0"]),
             *(["--log-bin=binlog", "--binlog-format=ROW", "--server-id=1"] if self.logs else []),
         ]
+
+    def _own_tmp(self) -> Path:
+        own = self.folder / "tmp"
+        own.mkdir(exist_ok=True)
+        return own
 
     def start(self) -> None:
         if not (self.folder / "data").exists():
