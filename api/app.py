@@ -1,7 +1,12 @@
 """The API's composition: engine, threads, routes. Nothing connects before the first request."""
 
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    asynccontextmanager,
+    nullcontext,
+)
 
 import msgspec
 from starlette.applications import Starlette
@@ -26,8 +31,10 @@ from payouts.meters import Meters
 from payouts.pulse import Pulse, beating
 from payouts.settings import Settings
 from payouts.storage.kept_answers import KeptAnswers
-from payouts.stores import open_emergency_watch, open_engine, open_pulse, open_redis, open_sealer
+from payouts.stores import open_emergency_watch, open_engine, open_pulse, open_redis, open_render, open_sealer
+from payouts.troubles import Troubles
 from payouts.version import VERSION
+from serving.metrics import served
 from workers.messages import Messages
 
 LIVE_PATH, DOCUMENT_PATH = f"{PREFIX}/live", f"{PREFIX}/openapi.json"
@@ -36,7 +43,7 @@ HINT_TIMEOUT_S = 0.5
 """Of each call to Redis: it tells workers what to send, keeps answers, and may cost no more."""
 
 
-def build_app(settings: Settings) -> Starlette:
+def build_app(settings: Settings, troubles: Troubles | None = None) -> Starlette:
     """The API as an ASGI application. Raises SettingsError."""
     engine = open_engine(settings)
     client = open_redis(settings, HINT_TIMEOUT_S)
@@ -47,17 +54,23 @@ def build_app(settings: Settings) -> Starlette:
     closing = Closing(engine, by_setting=settings.maintenance_mode, emergency=emergency)
     kept = KeptAnswers(client, settings.queue_namespace, open_sealer(settings))
     desk = Desk(engine, pool, messages.send_payout, now_ms, IdMaker(), closing, kept)
-    return make_app(desk, open_pulse(settings, "api", Meters(desk.meter), engine))
+    meters = Meters(desk.meter, only_here=[troubles or Troubles()])
+    pulse = open_pulse(settings, "api", meters, engine)
+    metrics = served(open_render(settings, pulse), settings.metrics_host, settings.metrics_port)
+    return make_app(desk, pulse, metrics)
 
 
-def make_app(desk: Desk, pulse: Pulse | None = None) -> Starlette:
+def make_app(
+    desk: Desk, pulse: Pulse | None = None, metrics: AbstractContextManager[object] | None = None
+) -> Starlette:
     """The API around the parts it is given; it closes them when it ends."""
     alive: AbstractAsyncContextManager[None] = beating(pulse) if pulse else nullcontext()
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        async with alive:
-            yield
+        with metrics or nullcontext():
+            async with alive:
+                yield
         desk.pool.close()
         desk.engine.dispose()
 

@@ -6,6 +6,8 @@ without all that workers are made of.
 
 import os
 import socket
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import redis
 from sqlalchemy import Engine
@@ -22,6 +24,9 @@ from payouts.storage.emergency_switch import EmergencySwitch
 from payouts.storage.engine import build_engine
 from payouts.storage.minutes import Minutes
 from payouts.storage.presence import Presence, Role
+
+if TYPE_CHECKING:
+    from payouts.exposition import Render, Values
 
 RECEIVER_POOL_SIZE = 3
 
@@ -95,6 +100,17 @@ def open_pulse(
     minutes = Minutes(settings.queue_namespace)
     presence = open_presence(settings, client, clock)
     return Pulse(client, presence, minutes, meters, clock, role, process_name(), engine)
+
+
+def open_render(
+    settings: Settings, pulse: Pulse, gauges: "Mapping[str, Values] | None" = None
+) -> "Render | None":
+    """What a process shows to Prometheus: what its pulse tells, and `gauges`. None: METRICS_PORT is 0."""
+    if not settings.metrics_port:
+        return None
+    from payouts.exposition import exposed  # costs a start 40 ms
+
+    return exposed(pulse, gauges or {})
 
 
 def process_name() -> str:

@@ -1,5 +1,6 @@
 """The receiver's composition: stores, group commit, routes. Nothing connects before the server starts."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -17,8 +18,12 @@ from payouts.stores import (
     open_pulse,
     open_receiver_engine,
     open_redis,
+    open_render,
     open_sealer,
 )
+from payouts.tracing import open_traces
+from payouts.troubles import Troubles
+from serving.metrics import served
 from webhooks.endpoint import Endpoint
 from webhooks.health import Health
 from webhooks.hints import Hints
@@ -31,8 +36,9 @@ WEBHOOK_PATH = "/api/webhooks/stripe"
 HEALTH_PATH = "/api/health"
 
 
-def build_app(settings: Settings) -> Starlette:
+def build_app(settings: Settings, troubles: Troubles | None = None) -> Starlette:
     """The receiver as an ASGI application. Raises SettingsError where no signing secret is set."""
+    troubles = troubles or Troubles()
     secrets = signing_secrets(settings.platform_secrets, settings.connect_secrets)
     timeout_s = settings.receiver_store_timeout_s
     make_id = IdMaker()
@@ -50,15 +56,25 @@ def build_app(settings: Settings) -> Starlette:
     intake = Intake(stores.write, settings.receiver_max_waiting, settings.receiver_max_waiting_bytes)
     seal = open_sealer(settings).seal
     endpoint = Endpoint(intake, secrets, settings.livemode, make_id, now_ms, seal, settings.log_events)
-    pulse = open_pulse(settings, "receiver", Meters(endpoint.counts, endpoint.meter), engine)
+    endpoint.traces = open_traces(settings, "receiver")
+    meters = Meters(endpoint.counts, endpoint.meter, only_here=[intake.sizes, troubles])
+    pulse = open_pulse(settings, "receiver", meters, engine)
+
+    def breakers() -> dict[tuple[str], float]:
+        return {(each.name,): float(each.is_open) for each in (stores.database, stores.redis)}
+
+    render = open_render(settings, pulse, {"payouts_breaker_open": breakers})
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        async with beating(pulse):
-            yield
+        with served(render, settings.metrics_host, settings.metrics_port):
+            async with beating(pulse):
+                yield
         await intake.close()
         hints.close()
         stores.close()
+        if endpoint.traces is not None:
+            await asyncio.to_thread(endpoint.traces.close)
 
     health = Health(stores, endpoint.counts, settings.environment)
     return Starlette(

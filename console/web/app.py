@@ -2,7 +2,12 @@
 
 import secrets
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    asynccontextmanager,
+    nullcontext,
+)
 
 from anyio import to_thread
 from starlette.applications import Starlette
@@ -24,18 +29,24 @@ from payouts.logs import get_logger
 from payouts.meters import Meters
 from payouts.pulse import Pulse, beating
 from payouts.settings import Settings
-from payouts.stores import open_pulse
+from payouts.stores import open_pulse, open_render
+from payouts.troubles import Troubles
+from serving.metrics import served
 
 KEPT = "public, max-age=31536000, immutable"
 
 
-def build_app(settings: Settings) -> Starlette:
+def build_app(settings: Settings, troubles: Troubles | None = None) -> Starlette:
     """The console as an ASGI application. Raises SettingsError."""
     parts = open_parts(settings)
-    return make_app(parts, open_pulse(settings, "console", Meters(), parts.engine))
+    pulse = open_pulse(settings, "console", Meters(only_here=[troubles or Troubles()]), parts.engine)
+    metrics = served(open_render(settings, pulse), settings.metrics_host, settings.metrics_port)
+    return make_app(parts, pulse, metrics)
 
 
-def make_app(parts: Parts, pulse: Pulse | None = None) -> Starlette:
+def make_app(
+    parts: Parts, pulse: Pulse | None = None, metrics: AbstractContextManager[object] | None = None
+) -> Starlette:
     """The console around the parts it is given; it closes them when it ends."""
     frame, news = Frame(parts), live.News(parts)
     alive: AbstractAsyncContextManager[None] = beating(pulse) if pulse else nullcontext()
@@ -44,8 +55,9 @@ def make_app(parts: Parts, pulse: Pulse | None = None) -> Starlette:
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         # Pages run in threads, and the engine has connections for so many of them.
         to_thread.current_default_thread_limiter().total_tokens = parts.settings.console_threads + 1
-        async with news, alive:
-            yield
+        with metrics or nullcontext():
+            async with news, alive:
+                yield
         parts.engine.dispose()
 
     app = Starlette(
