@@ -4,7 +4,8 @@ import json
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import yaml
 from console.main import app
 from payouts.metric_names import METRICS, Metric
 from payouts.vitals import BOUNDS, Bounds, Vital
+from tests.conftest import need
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
@@ -32,14 +34,26 @@ SIGNS = {
 }
 
 
-def tool(name: str, *arguments: object) -> str:
-    """What one of Prometheus' tools says; it must succeed."""
-    package = {"promtool": "prometheus", "amtool": "prometheus-alertmanager"}[name]
-    if shutil.which(name) is None:
-        pytest.skip(f"{name} is not on PATH: apt-get install {package}")
-    done = subprocess.run(
-        [name, *map(str, arguments)], capture_output=True, text=True, timeout=300, check=False
-    )
+Tool = Callable[..., str]
+
+
+@pytest.fixture
+def promtool(request: pytest.FixtureRequest) -> Tool:
+    """Runs it; it must succeed. Returns what it says."""
+    need(request, "Prometheus", shutil.which("promtool"))
+    return partial(run, "promtool")
+
+
+@pytest.fixture
+def amtool(request: pytest.FixtureRequest) -> Tool:
+    """As `promtool`."""
+    need(request, "Alertmanager", shutil.which("amtool"))
+    return partial(run, "amtool")
+
+
+def run(program: str, *arguments: object) -> str:
+    words = [program, *map(str, arguments)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -74,16 +88,16 @@ def metrics_in(expression: str) -> set[str]:
     return {re.sub(r"_(bucket|sum|count)$", "", name) if name not in METRICS else name for name in named}
 
 
-def test_rules_and_configuration_are_valid() -> None:
-    tool("promtool", "check", "rules", *RULES)
-    tool("promtool", "check", "config", DEPLOY / "prometheus" / "prometheus.yml")
+def test_rules_and_configuration_are_valid(promtool: Tool) -> None:
+    promtool("check", "rules", *RULES)
+    promtool("check", "config", DEPLOY / "prometheus" / "prometheus.yml")
 
 
 @pytest.mark.parametrize(
     "tests", sorted((DEPLOY / "prometheus" / "tests").glob("*.yml")), ids=lambda p: p.name
 )
-def test_rules_fire_where_they_must_and_nowhere_else(tests: Path) -> None:
-    tool("promtool", "test", "rules", tests)
+def test_rules_fire_where_they_must_and_nowhere_else(promtool: Tool, tests: Path) -> None:
+    promtool("test", "rules", tests)
 
 
 def test_each_alert_has_a_test_in_which_it_fires() -> None:
@@ -167,7 +181,7 @@ def test_the_dashboard_shows_every_metric_but_what_only_joins() -> None:
     assert METRICS.keys() - shown == unshown
 
 
-def test_the_dashboard_is_whole(tmp_path: Path) -> None:
+def test_the_dashboard_is_whole(promtool: Tool, tmp_path: Path) -> None:
     ids = [panel["id"] for panel in panels()]
     assert len(ids) == len(set(ids))
     taken: set[tuple[int, int]] = set()
@@ -182,15 +196,15 @@ def test_the_dashboard_is_whole(tmp_path: Path) -> None:
     written = tmp_path / "panels.yml"
     made = [{"record": f"panel:{number}", "expr": query} for number, query in enumerate(queries())]
     written.write_text(yaml.safe_dump({"groups": [{"name": "panels", "rules": made}]}))
-    tool("promtool", "check", "rules", written)
+    promtool("check", "rules", written)
 
 
-def test_a_warning_goes_to_slack_and_what_is_critical_to_both() -> None:
+def test_a_warning_goes_to_slack_and_what_is_critical_to_both(amtool: Tool) -> None:
     path = DEPLOY / "alertmanager" / "alertmanager.yml"
-    tool("amtool", "check-config", path)
+    amtool("check-config", path)
     channels = {"warning": "slack-warning", "critical": "pager-and-slack"}
     for severity, receiver in channels.items():
-        said = tool("amtool", "config", "routes", "test", f"--config.file={path}", f"severity={severity}")
+        said = amtool("config", "routes", "test", f"--config.file={path}", f"severity={severity}")
         assert said.split() == [receiver]
     told = {each["name"]: each for each in yaml.safe_load(path.read_text())["receivers"]}
     assert [each["channel"] for each in told["slack-warning"]["slack_configs"]] == ["#alerts-warning"]
