@@ -19,6 +19,7 @@ from starlette.routing import Route
 from api.access import AccessLog
 from api.closing import Closing
 from api.endpoint import Desk, Endpoint
+from api.health import open_health
 from api.openapi import document
 from api.operation import Operation
 from api.operations import OPERATIONS, PREFIX
@@ -34,10 +35,12 @@ from payouts.storage.kept_answers import KeptAnswers
 from payouts.stores import open_emergency_watch, open_engine, open_pulse, open_redis, open_render, open_sealer
 from payouts.troubles import Troubles
 from payouts.version import VERSION
+from serving.health import PATHS, Health
 from serving.metrics import served
 from workers.messages import Messages
 
 LIVE_PATH, DOCUMENT_PATH = f"{PREFIX}/live", f"{PREFIX}/openapi.json"
+PROBES = frozenset({LIVE_PATH, *PATHS})
 MAINTENANCE_PATH = f"{PREFIX}/maintenance"
 HINT_TIMEOUT_S = 0.5
 """Of each call to Redis: it tells workers what to send, keeps answers, and may cost no more."""
@@ -57,11 +60,14 @@ def build_app(settings: Settings, troubles: Troubles | None = None) -> Starlette
     meters = Meters(desk.meter, only_here=[troubles or Troubles()])
     pulse = open_pulse(settings, "api", meters, engine)
     metrics = served(open_render(settings, pulse), settings.metrics_host, settings.metrics_port)
-    return make_app(desk, pulse, metrics)
+    return make_app(desk, pulse, open_health(settings), metrics)
 
 
 def make_app(
-    desk: Desk, pulse: Pulse | None = None, metrics: AbstractContextManager[object] | None = None
+    desk: Desk,
+    pulse: Pulse | None = None,
+    health: Health | None = None,
+    metrics: AbstractContextManager[object] | None = None,
 ) -> Starlette:
     """The API around the parts it is given; it closes them when it ends."""
     alive: AbstractAsyncContextManager[None] = beating(pulse) if pulse else nullcontext()
@@ -73,15 +79,18 @@ def make_app(
                 yield
         desk.pool.close()
         desk.engine.dispose()
+        if health:
+            health.close()
 
     app = Starlette(
         routes=[
+            *(health.routes() if health else ()),
             Route(LIVE_PATH, _live, methods=["GET"]),
             Route(MAINTENANCE_PATH, _Maintenance(desk).answer, methods=["GET"]),
             Route(DOCUMENT_PATH, _document, methods=["GET"]),
             *_routes(desk),
         ],
-        middleware=[Middleware(AccessLog, make_id=desk.make_id, meter=desk.meter, uncounted=LIVE_PATH)],
+        middleware=[Middleware(AccessLog, make_id=desk.make_id, meter=desk.meter, uncounted=PROBES)],
         exception_handlers={HTTPException: tell_http},
         lifespan=lifespan,
     )

@@ -42,7 +42,14 @@ from payouts.storage.engine import build_engine
 from payouts.storage.spill import Spill
 from payouts.storage.token_bucket import TokenBucket
 from payouts.storage.trail import Trail
-from payouts.stores import open_emergency_watch, open_engine, open_redis, open_sealer, process_name
+from payouts.stores import (
+    LOOK_POOL_SIZE,
+    open_emergency_watch,
+    open_engine,
+    open_redis,
+    open_sealer,
+    process_name,
+)
 from payouts.telling import Teller, TellingRules
 from payouts.tracing import open_traces
 from payouts.troubles import Troubles
@@ -106,7 +113,9 @@ def open_standing(
     with short time limits, so that it waits for nobody and nobody for it. `queues`: their names."""
     from payouts.standing import Expected, Standing, look_into_database, look_into_redis
 
-    engine = build_engine(settings.database_url.get_secret_value(), timeout_s=LOOK_TIMEOUT_S, pool_size=1)
+    engine = build_engine(
+        settings.database_url.get_secret_value(), timeout_s=LOOK_TIMEOUT_S, pool_size=LOOK_POOL_SIZE
+    )
     client = open_redis(settings, LOOK_TIMEOUT_S)
     namespace, by_setting = settings.queue_namespace, settings.maintenance_mode
     spill = Spill(client, settings.redis_spill, namespace)
@@ -251,9 +260,9 @@ def open_teller(
 
 def open_gateway(settings: Settings, pace: Pace = at_once, called: Called = uncounted) -> StripeGateway:
     """Stripe by its SDK, or a stand-in that says what is missing."""
-    key = settings.stripe_api_key.get_secret_value()
-    if not key:
+    if not settings.stripe_api_key.get_secret_value():
         return NoGateway()
+    key = settings.source("stripe_api_key")
     return SdkGateway(key, settings.stripe_api_base, pace, settings.stripe_timeout_s, called)
 
 

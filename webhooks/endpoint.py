@@ -8,7 +8,7 @@ import asyncio
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import ClassVar
 
 from starlette.types import Message, Receive, Scope, Send
@@ -45,6 +45,10 @@ class Counts:
     """Of those rejected."""
     unavailable: int = 0
 
+    def shown(self) -> dict[str, int]:
+        """The same, by name."""
+        return asdict(self)
+
     def totals(self) -> Totals:
         """The same, as a meter."""
         return {
@@ -72,7 +76,8 @@ class Endpoint:
     """The webhook endpoint as an ASGI application."""
 
     intake: Intake
-    secrets: Sequence[SigningSecret] = field(repr=False)
+    secrets: Callable[[], Sequence[SigningSecret]] = field(repr=False)
+    """Those that a delivery may be signed with now."""
     livemode: bool
     make_id: IdMaker
     clock: Clock
@@ -114,7 +119,7 @@ class Endpoint:
             raise _Answer(400, "the Stripe-Signature header is missing")
         body = await self._read_body(scope, receive)
         try:
-            secret = verify(header, body, self.secrets, self.now_s())
+            secret = verify(header, body, self.secrets(), self.now_s())
             envelope = read_envelope(body)
         except (BadSignatureError, PayloadError) as error:
             self.counts.bad_signatures += isinstance(error, BadSignatureError)
