@@ -66,7 +66,7 @@ def test_it_tells_what_waits_what_is_dead_and_what_is_on(
             sa.update(inbox.inbox).where(inbox.inbox.c.id == dead).values(status=EventStatus.DEAD)
         )
         note_check(connection, "transactions_sum_to_zero", 2, "two of them", make_id, now_ms() - 5_000)
-    place(shared_engine, actor("ada"), HoldKind.KILL_SWITCH, EVERYTHING, "because", IdMaker(), now_ms)
+        place(connection, HoldKind.KILL_SWITCH, EVERYTHING, actor("ada"), "because", IdMaker(), now_ms())
     a_pulse(client, "worker", "a:1").beat()
     Messages(client, "payouts").apply([old])
     client.xadd("payouts:spill", {"event": b"x"})
