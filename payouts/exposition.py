@@ -28,6 +28,8 @@ _COUNTERS = {
     meters.MOVES: "payouts_payout_moves_total",
     meters.STRIPE_CALLS: "payouts_stripe_calls_total",
     meters.ERRORS: "payouts_errors_total",
+    meters.LIMITS: "payouts_rate_limit_refusals_total",
+    meters.BLOCKED: "payouts_blocked_requests_total",
 }
 _LOOKED_AT = (EventStatus.APPLIED, EventStatus.IGNORED, EventStatus.DEFERRED, EventStatus.RETRYING)
 _OUTCOMES = ("answered", "refused", "limited", "failed")

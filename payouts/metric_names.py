@@ -12,6 +12,7 @@ Kind = Literal["counter", "gauge", "histogram"]
 
 EACH = "each process"
 HTTP = "receiver, api"
+WEB = "receiver, api, console"
 RECEIVER = "receiver"
 WORKER = "worker"
 SCHEDULER = "scheduler"
@@ -57,7 +58,17 @@ METRICS = _by_name(
         ["role", "code"],
         HTTP,
     ),
-    Metric("payouts_rate_limit_hits_total", "counter", "Of these, those answered 429.", ["role"], HTTP),
+    Metric(
+        "payouts_rate_limit_hits_total", "counter", "HTTP requests that were answered 429.", ["role"], WEB
+    ),
+    Metric(
+        "payouts_rate_limit_refusals_total",
+        "counter",
+        "Requests that went over a rate limit.",
+        ["role", "limit"],
+        WEB,
+    ),
+    Metric("payouts_blocked_requests_total", "counter", "Requests from blocked addresses.", ["role"], WEB),
     Metric(
         "payouts_http_request_seconds",
         "histogram",

@@ -8,13 +8,16 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from payouts.clock import now_ms
+from payouts.guard import looking, sharing
 from payouts.ids import IdMaker
 from payouts.meters import Meters
 from payouts.pulse import beating
+from payouts.rates import RouteGroup
 from payouts.settings import Settings
 from payouts.storage.spill import Spill
 from payouts.stores import (
     open_emergency_watch,
+    open_guard,
     open_pulse,
     open_receiver_engine,
     open_redis,
@@ -24,6 +27,7 @@ from payouts.stores import (
 from payouts.tracing import open_traces
 from payouts.troubles import Troubles
 from serving.metrics import served
+from webhooks.doorkeeper import Doorkeeper
 from webhooks.endpoint import Endpoint
 from webhooks.health import open_health
 from webhooks.hints import Hints
@@ -55,8 +59,11 @@ def build_app(settings: Settings, troubles: Troubles | None = None) -> Starlette
     intake = Intake(stores.write, settings.receiver_max_waiting, settings.receiver_max_waiting_bytes)
     seal = open_sealer(settings).seal
     endpoint = Endpoint(intake, secrets, settings.livemode, make_id, now_ms, seal, settings.log_events)
+    guard = open_guard(settings, "receiver", engine)
+    rejections = guard.rejections(RouteGroup.RECEIVER_REFUSED)
+    endpoint.doorkeeper = Doorkeeper(guard, rejections)
     endpoint.traces = open_traces(settings, "receiver")
-    meters = Meters(endpoint.counts, endpoint.meter, only_here=[intake.sizes, troubles])
+    meters = Meters(endpoint.counts, endpoint.meter, guard, only_here=[intake.sizes, troubles])
     pulse = open_pulse(settings, "receiver", meters, engine)
 
     def breakers() -> dict[tuple[str], float]:
@@ -67,7 +74,7 @@ def build_app(settings: Settings, troubles: Troubles | None = None) -> Starlette
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         with served(render, settings.metrics_host, settings.metrics_port):
-            async with beating(pulse):
+            async with beating(pulse), looking(guard), sharing(rejections):
                 yield
         await intake.close()
         hints.close()

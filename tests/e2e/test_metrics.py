@@ -19,6 +19,9 @@ RARE = {
     "payouts_invariants_checked_age_seconds": "nothing was checked yet, or just now",
     "payouts_invariant_violations": "as above",
     "payouts_mode_age_seconds": "no mode is on",
+    "payouts_rate_limit_refusals_total": "nobody went over a limit",
+    "payouts_blocked_requests_total": "nobody is blocked",
+    "payouts_rate_limit_hits_total": "the console has it from its first on",
 }
 """Not told on SQLite, of a service that has just begun; `test_standing` has some of them."""
 
