@@ -1,7 +1,12 @@
 """The API's composition: engine, threads, routes. Nothing connects before the first request."""
 
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    asynccontextmanager,
+    nullcontext,
+)
 
 import msgspec
 from starlette.applications import Starlette
@@ -35,10 +40,13 @@ from payouts.stores import (
     open_guard,
     open_pulse,
     open_redis,
+    open_render,
     open_sealer,
 )
+from payouts.troubles import Troubles
 from payouts.version import VERSION
 from serving.health import PATHS, Health
+from serving.metrics import served
 from workers.messages import Messages
 
 LIVE_PATH, DOCUMENT_PATH = f"{PREFIX}/live", f"{PREFIX}/openapi.json"
@@ -48,7 +56,7 @@ HINT_TIMEOUT_S = 0.5
 """Of each call to Redis: it tells workers what to send, keeps answers, and may cost no more."""
 
 
-def build_app(settings: Settings) -> Starlette:
+def build_app(settings: Settings, troubles: Troubles | None = None) -> Starlette:
     """The API as an ASGI application. Raises SettingsError."""
     engine = open_engine(settings)
     client = open_redis(settings, HINT_TIMEOUT_S)
@@ -63,20 +71,27 @@ def build_app(settings: Settings) -> Starlette:
     desk = Desk(
         *(engine, pool, messages.send_payout, now_ms, IdMaker(), closing, kept), doorkeeper=doorkeeper
     )
-    return make_app(
-        desk, open_pulse(settings, "api", Meters(desk.meter, guard), engine), open_health(settings)
-    )
+    meters = Meters(desk.meter, guard, only_here=[troubles or Troubles()])
+    pulse = open_pulse(settings, "api", meters, engine)
+    metrics = served(open_render(settings, pulse), settings.metrics_host, settings.metrics_port)
+    return make_app(desk, pulse, open_health(settings), metrics)
 
 
-def make_app(desk: Desk, pulse: Pulse | None = None, health: Health | None = None) -> Starlette:
+def make_app(
+    desk: Desk,
+    pulse: Pulse | None = None,
+    health: Health | None = None,
+    metrics: AbstractContextManager[object] | None = None,
+) -> Starlette:
     """The API around the parts it is given; it closes them when it ends."""
     alive: AbstractAsyncContextManager[None] = beating(pulse) if pulse else nullcontext()
     access_log = Middleware(AccessLog, make_id=desk.make_id, meter=desk.meter, uncounted=PROBES)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        async with alive, _kept_up_to_date(desk.doorkeeper):
-            yield
+        with metrics or nullcontext():
+            async with alive, _kept_up_to_date(desk.doorkeeper):
+                yield
         desk.pool.close()
         desk.engine.dispose()
         if health:

@@ -142,6 +142,7 @@ class Batch:
         for item, seen in transfers:
             self._transfer(item, seen, legs.get(seen.id))
         sightings.write(self.connection)
+        self.work.result.moves += [row.transition.to_status for row in sightings.transitions]
         self._write()
         self.work.result.notices += len(sightings.notices) + len(self.books.notices)
         return self.work.result
@@ -370,7 +371,9 @@ class Batch:
             self.work.healed.append(item.id)
 
     def _note(self, item: WorkItem, status: EventStatus, detail: str) -> None:
-        outcome = Outcome(item.id, item.event_id, item.type, status, detail, item.object_id)
+        first = item.status == EventStatus.RECEIVED
+        waited_ms = max(0, self.now_ms - time_of(item.id)) if first else None
+        outcome = Outcome(item.id, item.event_id, item.type, status, detail, item.object_id, waited_ms)
         self.work.result.outcomes.append(outcome)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import redis
 from sqlalchemy import Engine
@@ -16,11 +17,12 @@ from payouts.clock import Clock, now_ms
 from payouts.desk import SendingRules
 from payouts.errors import SettingsError
 from payouts.failure_watch import FailureWatch
+from payouts.fresh import Fresh
 from payouts.gateway import NoGateway, StripeGateway
 from payouts.ids import IdMaker
 from payouts.lookout import Lookout
 from payouts.lookup import Resolver
-from payouts.meters import EVENTS, Counter, Meters, StripeMeter
+from payouts.meters import Meters
 from payouts.mode import Modes
 from payouts.notices import Channel, Route
 from payouts.overview import Mode, Overviewer
@@ -28,6 +30,7 @@ from payouts.payloads import Payloads
 from payouts.practice import read_failing_once
 from payouts.readiness import HOUR_MS, GateRules
 from payouts.reconciling import Reconciler
+from payouts.record import Record
 from payouts.regaining import Regainer
 from payouts.replayer import Replayer
 from payouts.rounds import Rounds
@@ -35,13 +38,30 @@ from payouts.sdk_gateway import Called, Kind, Pace, SdkGateway, at_once, uncount
 from payouts.sending import Sender
 from payouts.settings import Settings
 from payouts.shelf import open_shelf
+from payouts.storage.engine import build_engine
+from payouts.storage.spill import Spill
 from payouts.storage.token_bucket import TokenBucket
 from payouts.storage.trail import Trail
-from payouts.stores import open_emergency_watch, open_engine, open_sealer, process_name
+from payouts.stores import (
+    LOOK_POOL_SIZE,
+    open_emergency_watch,
+    open_engine,
+    open_redis,
+    open_sealer,
+    process_name,
+)
 from payouts.telling import Teller, TellingRules
+from payouts.tracing import open_traces
+from payouts.troubles import Troubles
 from payouts.walking import Hint, Walker
 from payouts.walks import Walks
 from payouts.what_if import WhatIf
+
+if TYPE_CHECKING:
+    from payouts.standing import Standing
+
+LOOK_TIMEOUT_S = 2.0
+"""Of each question that metrics ask a dependency."""
 
 
 def open_overviewer(
@@ -60,27 +80,60 @@ class WorkerParts:
     applier: Applier
     sender: Sender
     gateway: StripeGateway
-    outcomes: Counter
-    """Counts what came of events."""
+    record: Record
+    """Counts and traces what it does."""
     meters: Meters
     """All that the process counts."""
 
 
-def open_worker(settings: Settings, client: redis.Redis, clock: Clock = now_ms) -> WorkerParts:
+def open_worker(
+    settings: Settings, client: redis.Redis, clock: Clock = now_ms, troubles: Troubles | None = None
+) -> WorkerParts:
     """The parts of a worker process; nothing connects yet."""
     engine = open_engine(settings)
     worker = process_name()
     make_id = IdMaker(clock)
-    outcomes, stripe = Counter(EVENTS), StripeMeter()
-    gateway = open_gateway(settings, shared_pace(settings, client), stripe.called)
+    record = Record(open_traces(settings, "worker"))
+    gateway = open_gateway(settings, shared_pace(settings, client), record.called)
     payloads = open_payloads(settings)
     read = read_failing_once if settings.practice_failure else read_as_sent
     rules = Rules(make_id, clock, worker, settings.event_max_attempts, payloads=payloads, read=read)
     lookout = open_lookout(settings, engine, client, clock)
     sending = sending_rules(settings, make_id, clock, worker, open_emergency_watch(settings, client).is_on)
     sender = Sender(engine, gateway, sending, lookout)
-    meters = Meters(outcomes, stripe)
-    return WorkerParts(engine, Applier(engine, rules), sender, gateway, outcomes, meters)
+    only_here = (record.batches, record.picked_up, record.moves, troubles or Troubles())
+    meters = Meters(record.outcomes, record.stripe, only_here=only_here)
+    return WorkerParts(engine, Applier(engine, rules), sender, gateway, record, meters)
+
+
+def open_standing(
+    settings: Settings, queues: Sequence[str], clock: Clock = now_ms
+) -> "tuple[Engine, Standing]":
+    """What tells metrics how the service stands, and its engine, to be closed: on connections of its own,
+    with short time limits, so that it waits for nobody and nobody for it. `queues`: their names."""
+    from payouts.standing import Expected, Standing, look_into_database, look_into_redis
+
+    engine = build_engine(
+        settings.database_url.get_secret_value(), timeout_s=LOOK_TIMEOUT_S, pool_size=LOOK_POOL_SIZE
+    )
+    client = open_redis(settings, LOOK_TIMEOUT_S)
+    namespace, by_setting = settings.queue_namespace, settings.maintenance_mode
+    spill = Spill(client, settings.redis_spill, namespace)
+    asks_stripe = bool(settings.stripe_api_key.get_secret_value())
+    expected = Expected(
+        walk_s=settings.catch_up_interval_s if asks_stripe else 0,
+        check_s=settings.ledger_check_interval_s,
+        proves=settings.proof_daily and asks_stripe,
+        shadow=settings.shadow_mode,
+        emergency=settings.enable_mock_data,
+    )
+    standing = Standing(
+        Fresh(lambda: look_into_database(engine, by_setting)),
+        Fresh(lambda: look_into_redis(client, namespace, queues, spill, clock)),
+        expected,
+        clock,
+    )
+    return engine, standing
 
 
 def open_lookout(settings: Settings, engine: Engine, client: redis.Redis, clock: Clock = now_ms) -> Lookout:

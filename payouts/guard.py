@@ -7,7 +7,7 @@ last while the database is away: no request waits for it.
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -51,6 +51,7 @@ class Guard:
     """Reads what is decided, as of a time in ms. Raises what a database that is away raises."""
     clock: Clock
     decided: Decided = field(default_factory=Decided)
+    families: ClassVar = (LIMITS, BLOCKED)
     _hits: Counter = field(default_factory=lambda: Counter(LIMITS))
     _blocked: Counter = field(default_factory=lambda: Counter(BLOCKED))
     _was_away: bool = False

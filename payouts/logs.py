@@ -56,8 +56,15 @@ class _Unbreakable:
             self._stream.flush()
 
 
-def configure_logging(level: str, style: str) -> None:
-    """Send this project's and its libraries' log lines to standard output; `style`: json or console."""
+Told = Callable[[str, Mapping[str, Any], BaseException | None], None]
+"""Told of each error that is logged: the event, the fields of its line, and what was raised, if anything."""
+
+
+def configure_logging(level: str, style: str, told: Told | None = None) -> None:
+    """Send this project's and its libraries' log lines to standard output; `style`: json or console.
+
+    `told` hears of each line of level error or above, before it is written.
+    """
     renderer: Callable[..., Any]
     if style == "json":
         renderer = structlog.processors.JSONRenderer()
@@ -73,6 +80,8 @@ def configure_logging(level: str, style: str) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _redact_fields,
     ]
+    if told is not None:
+        shared.insert(1, _Telling(told))  # with the ids that are bound
     tail: list[Any] = [structlog.processors.format_exc_info, renderer, _redact_line]
     structlog.configure(
         processors=[*shared, *tail],
@@ -92,6 +101,31 @@ def configure_logging(level: str, style: str) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(max(logging.getLevelNamesMapping()[level.upper()], logging.WARNING))
+
+
+class _Telling:
+    """A step of every log line, which tells of errors. Whatever goes wrong in it, the line is written."""
+
+    def __init__(self, told: Told) -> None:
+        self._told = told
+
+    def __call__(self, _: Any, method: str, line: Any) -> Any:
+        if method in _ERRORS:
+            with contextlib.suppress(Exception):
+                self._told(str(line.get("event", "")), line, _raised(line))
+        return line
+
+
+_ERRORS = ("error", "critical", "exception", "fatal")
+
+
+def _raised(line: Mapping[str, Any]) -> BaseException | None:
+    raised = line.get("exc_info")
+    if isinstance(raised, BaseException):
+        return raised
+    if isinstance(raised, tuple):
+        return raised[1] if len(raised) > 1 else None
+    return sys.exc_info()[1] if raised else None
 
 
 def get_logger() -> Any:

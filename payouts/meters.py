@@ -7,7 +7,7 @@ values of its labels, all of them of small closed lists.
 
 import threading
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, Protocol
 
 Key = tuple[str, ...]
@@ -35,6 +35,20 @@ STRIPE_CALLS = "stripe_calls"
 """Calls to Stripe, by kind (read, write) and outcome: answered, refused, limited, failed."""
 STRIPE_MS = "stripe_ms"
 """The time that they took, in all."""
+SIGNATURES = "signatures"
+"""Deliveries that were refused for their signature."""
+ERRORS = "errors"
+"""Lines of level error, or above, that the process logged."""
+BATCHES = "batches"
+"""Batches, by kind (intake, apply) and by the bound under which their number of events was."""
+BATCH_EVENTS = "batch_events"
+"""The events in them, by kind."""
+PICKED_UP = "picked_up"
+"""Events that a worker looked at for the first time, by the bound in ms under which they had waited."""
+PICKED_UP_MS = "picked_up_ms"
+"""All of that time."""
+MOVES = "moves"
+"""Changes of a payout's state, by the state that it came to."""
 
 BOUNDS_MS = (
     *(1, 2, 5, 10, 25, 50, 75, 100, 125, 150, 175, 200),
@@ -42,6 +56,12 @@ BOUNDS_MS = (
 )
 """Of the times until an answer: 200 and 500, where the levels change, are among them, so that on which side a
 percentile lies is exact."""
+BATCH_BOUNDS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000)
+"""Of the number of events in a batch."""
+WAITED_BOUNDS_MS = (
+    *(5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000, 60_000, 300_000, 600_000),
+)
+"""Of the time until an event is picked up."""
 ABOVE = "inf"
 _BOUNDS_S = [bound / 1000 for bound in BOUNDS_MS]
 _CLASSES = ("1xx", "2xx", "3xx", "4xx", "5xx")
@@ -50,6 +70,11 @@ TOO_MANY = 429
 
 class Meter(Protocol):
     """Anything that counts."""
+
+    @property
+    def families(self) -> Sequence[str]:
+        """What it counts, also where nothing came yet."""
+        ...
 
     def totals(self) -> Totals:
         """What was counted since the start; a count never becomes smaller."""
@@ -60,6 +85,7 @@ class Counter:
     """Counts of one family, from any thread; a call for each batch, not for each thing."""
 
     def __init__(self, family: str) -> None:
+        self.families = (family,)
         self._family = family
         self._counts: dict[Key, int] = {}
         self._lock = threading.Lock()
@@ -75,8 +101,38 @@ class Counter:
             return {(self._family, *labels): count for labels, count in self._counts.items()}
 
 
+class Spread:
+    """How values of one kind are spread over bounds, from any thread: counts by bound, and their sum."""
+
+    def __init__(self, family: str, sum_family: str, bounds: Sequence[int], *labels: str) -> None:
+        self.families = (family, sum_family)
+        self._counted: Key = (family, *labels)
+        self._summed: Key = (sum_family, *labels)
+        self._bounds = bounds
+        self._counts = [0] * (len(bounds) + 1)
+        self._sum = 0
+        self._lock = threading.Lock()
+
+    def add(self, values: Iterable[int]) -> None:
+        """Count each; a call for each batch, not for each thing."""
+        with self._lock:
+            for value in values:
+                self._counts[bisect_left(self._bounds, value)] += 1
+                self._sum += value
+
+    def totals(self) -> Totals:
+        with self._lock:
+            found: dict[Key, int] = {
+                (*self._counted, str(bound)): count
+                for bound, count in zip([*self._bounds, ABOVE], self._counts, strict=True)
+            }
+            return {**found, self._summed: self._sum}
+
+
 class HttpMeter:
     """Counts the answers of a server: from the thread of its event loop alone, for it takes no lock."""
+
+    families = (ANSWERS, LIMITED, TOOK, TOOK_MS)
 
     def __init__(self, role: HttpRole) -> None:
         self._role = role
@@ -106,6 +162,8 @@ class HttpMeter:
 class StripeMeter:
     """Counts calls to Stripe, from any thread."""
 
+    families = (STRIPE_CALLS, STRIPE_MS)
+
     def __init__(self) -> None:
         self._calls = Counter(STRIPE_CALLS)
         self._took = Counter(STRIPE_MS)
@@ -120,15 +178,21 @@ class StripeMeter:
 
 
 class Meters:
-    """All meters of a process."""
+    """All meters of a process. `only_here`: those that are not added to the minutes in Redis."""
 
-    def __init__(self, *meters: Meter) -> None:
+    def __init__(self, *meters: Meter, only_here: Sequence[Meter] = ()) -> None:
         self._meters: Sequence[Meter] = meters
+        self._only_here = only_here
+        self.families = {family for meter in (*meters, *only_here) for family in meter.families}
         self._taken: Totals = {}
 
     def totals(self) -> dict[Key, int]:
-        """What was counted since the start."""
-        return {key: count for meter in self._meters for key, count in meter.totals().items()}
+        """What was counted since the start, for the minutes."""
+        return _all(self._meters)
+
+    def everything(self) -> dict[Key, int]:
+        """The same, with what is only counted here."""
+        return _all([*self._meters, *self._only_here])
 
     def take(self) -> dict[Key, int]:
         """What was counted since this was last called, without what was not. For one caller."""
@@ -136,3 +200,7 @@ class Meters:
         self._taken = now
         grown = {key: count - before.get(key, 0) for key, count in now.items()}
         return {key: count for key, count in grown.items() if count > 0}
+
+
+def _all(meters: Iterable[Meter]) -> dict[Key, int]:
+    return {key: count for meter in meters for key, count in meter.totals().items()}

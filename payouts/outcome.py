@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from payouts.states import EventStatus
+from payouts.states import EventStatus, PayoutStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +16,8 @@ class Outcome:
     detail: str
     """Why, or what it changed: without ids, so that the same is said in the same words."""
     object_id: str | None = None
+    waited_ms: int | None = None
+    """How long it lay in the inbox; None where this was not the first look at it."""
 
 
 @dataclass(slots=True)
@@ -33,6 +35,8 @@ class BatchResult:
     """Events that were through, and could not be replayed: something outside is in the way."""
     requests: list[int] = field(default_factory=list)
     """Ids of requests that a worker may go on with."""
+    moves: list[PayoutStatus] = field(default_factory=list)
+    """What states payouts came to."""
     notices: int = 0
     """How many rows the outbox got, or more."""
 
@@ -44,4 +48,5 @@ class BatchResult:
         self.asked_again += other.asked_again
         self.not_run += other.not_run
         self.requests += other.requests
+        self.moves += other.moves
         self.notices += other.notices

@@ -105,7 +105,7 @@ class Overviewer:
         window = in_redis.window if in_redis else {}
         answers = {role: _answers(window, role) for role in ("receiver", "api")}
         processes = [each for each in in_redis.processes if each.here] if in_redis else []
-        signs = judge(answers, _connections(in_database, processes), _memory(processes))
+        signs = judge(answers, connections_of(in_database, processes), _memory(processes))
         dependencies = [database_is, redis_is, _stripe(window)]
         return Overview(self.clock(), self.mode, signs, answers, dependencies, in_redis, in_database)
 
@@ -134,7 +134,8 @@ def _answers(window: Mapping[Key, int], role: str) -> Answers:
     return Answers(sum(classes.values()), classes.get("5xx", 0), window.get((LIMITED, role), 0), took)
 
 
-def _connections(view: DatabaseView | None, processes: Sequence[Process]) -> list[Used]:
+def connections_of(view: DatabaseView | None, processes: Sequence[Process]) -> list[Used]:
+    """Connections to the database and how many there may be: of the server, the user, or our pools."""
     states = [each.state for each in processes if each.state]
     server = view.connections if view else None
     if server is None:

@@ -6,11 +6,16 @@ from dataclasses import dataclass
 
 from payouts.settings import Settings
 from payouts.storage.redis_view import Process
-from payouts.stores import HEALTH_POOL_SIZE, RECEIVER_POOL_SIZE
+from payouts.stores import HEALTH_POOL_SIZE, LOOK_POOL_SIZE, RECEIVER_POOL_SIZE
 
 ROLES = ("receiver", "worker", "scheduler", "api", "console")
-HTTP_ROLES = frozenset({"receiver", "api", "console"})
-"""These have a connection beside their pool, for health."""
+BESIDE = {
+    "receiver": HEALTH_POOL_SIZE,
+    "api": HEALTH_POOL_SIZE,
+    "console": HEALTH_POOL_SIZE,
+    "scheduler": LOOK_POOL_SIZE,
+}
+"""Connections beside the pool of a role: for health, and for metrics."""
 SIZED_ROLES = frozenset({"worker", "scheduler", "api"})
 """Whose pools DATABASE_POOL_SIZE sets."""
 SPARE = 10
@@ -100,4 +105,4 @@ def needs_of(
 
 
 def _beside(role: str) -> int:
-    return HEALTH_POOL_SIZE if role in HTTP_ROLES else 0
+    return BESIDE.get(role, 0)

@@ -255,6 +255,18 @@ class Settings(BaseSettings):
     log_events: bool = False
     """One log line for every event received and applied, not only one for every batch."""
 
+    metrics_host: str = "127.0.0.1"
+    """Where this process serves its metrics. Anybody who reaches it reads them: never a public address."""
+    metrics_port: int = Field(default=0, ge=0, le=65535)
+    """The port of `GET /metrics`, apart from what the process serves to others. 0: no metrics. Processes on
+    one machine need a port each."""
+    otel_exporter_otlp_endpoint: str = ""
+    """Where traces go, by OTLP over HTTP, as http://collector:4318. Empty: nothing is traced."""
+    traces_ratio: float = Field(default=1.0, ge=0, le=1)
+    """Which share of events is traced; every process traces the same ones."""
+    sentry_dsn: SecretStr = SecretStr("")
+    """Where errors are reported to. Empty: they go to the log alone."""
+
     _files: dict[str, Path] = PrivateAttr(default_factory=dict)
 
     @field_validator("stripe_livemode", mode="before")
@@ -274,6 +286,13 @@ class Settings(BaseSettings):
         except SettingsError as error:
             raise ValueError(str(error)) from None
         return self
+
+    @field_validator("otel_exporter_otlp_endpoint")
+    @classmethod
+    def _is_a_web_address(cls, value: str) -> str:
+        if value and not value.startswith(("http://", "https://")):
+            raise ValueError("must be an address as http://collector:4318: traces go by OTLP over HTTP")
+        return value
 
     @field_validator("vendor_status_pages")
     @classmethod

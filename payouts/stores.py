@@ -6,7 +6,9 @@ without all that workers are made of.
 
 import os
 import socket
+from collections.abc import Mapping
 from functools import partial
+from typing import TYPE_CHECKING
 
 import redis
 from sqlalchemy import Engine
@@ -27,9 +29,14 @@ from payouts.storage.guard_rows import decided
 from payouts.storage.minutes import Minutes
 from payouts.storage.presence import Presence, Role
 
+if TYPE_CHECKING:
+    from payouts.exposition import Render, Values
+
 LIMITER_TIMEOUT_S = 0.3
 """Of each call to Redis that counts a request: a limit is worth no longer wait."""
 RECEIVER_POOL_SIZE = 3
+LOOK_POOL_SIZE = 1
+"""Of the scheduler, for what metrics tell of the service."""
 HEALTH_POOL_SIZE = 1
 """Of receiver, API and console, beside the pool that they work with."""
 HEALTH_TIMEOUT_S = 1.5
@@ -111,6 +118,17 @@ def open_pulse(
     minutes = Minutes(settings.queue_namespace)
     presence = open_presence(settings, client, clock)
     return Pulse(client, presence, minutes, meters, clock, role, process_name(), engine)
+
+
+def open_render(
+    settings: Settings, pulse: Pulse, gauges: "Mapping[str, Values] | None" = None
+) -> "Render | None":
+    """What a process shows to Prometheus: what its pulse tells, and `gauges`. None: METRICS_PORT is 0."""
+    if not settings.metrics_port:
+        return None
+    from payouts.exposition import exposed  # costs a start 40 ms
+
+    return exposed(pulse, gauges or {})
 
 
 def process_name() -> str:

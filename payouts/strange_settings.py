@@ -21,6 +21,7 @@ OURS = (
 _OTHERS = re.compile(
     r"\w+_SERVICE_(HOST|PORT(_\w+)?)"  # Kubernetes, for every service of the namespace
     r"|\w+_PORT_\d+_(TCP|UDP|SCTP)(_(ADDR|PORT|PROTO))?"  # as above, and Docker's links
+    r"|OTEL_\w+"  # OpenTelemetry's own: its exporter reads them
     r"|STRIPE_(CLI|MOCK)_\w+|STRIPE_(DEVICE_NAME|SECRET_KEY|PUBLISHABLE_KEY|PUBLIC_KEY)"
 )
 

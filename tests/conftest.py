@@ -21,6 +21,8 @@ INSTALL = {
     "MySQL": "install mysql-server from your distribution or from MySQL",
     "Redis": "apt-get install redis-server",
     "Chromium": "apt-get install chromium",
+    "Prometheus": "apt-get install prometheus",
+    "Alertmanager": "apt-get install prometheus-alertmanager",
     "oidc-provider": "make test-tools",
 }
 NOT_INSTALLED = " is not installed"

@@ -2,6 +2,7 @@
 
 import sys
 
+from payouts.error_reports import open_troubles
 from payouts.errors import PayoutsError
 from payouts.logs import configure_logging, get_logger
 from payouts.settings import load_settings
@@ -12,10 +13,11 @@ from webhooks.server import serve
 def main() -> None:
     try:
         settings = load_settings()
-        app = build_app(settings)
+        troubles = open_troubles(settings, "receiver")
+        app = build_app(settings, troubles)
     except PayoutsError as error:
         sys.exit(f"payouts receiver: {error}")
-    configure_logging(settings.log_level, settings.log_format)
+    configure_logging(settings.log_level, settings.log_format, troubles.note)
     where = f"http://{settings.receiver_host}:{settings.receiver_port}{WEBHOOK_PATH}"
     get_logger().info("receiver.starting", listens_at=where, livemode=settings.livemode)
     serve(app, settings)

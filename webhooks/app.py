@@ -1,5 +1,6 @@
 """The receiver's composition: stores, group commit, routes. Nothing connects before the server starts."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -20,8 +21,12 @@ from payouts.stores import (
     open_pulse,
     open_receiver_engine,
     open_redis,
+    open_render,
     open_sealer,
 )
+from payouts.tracing import open_traces
+from payouts.troubles import Troubles
+from serving.metrics import served
 from webhooks.doorkeeper import Doorkeeper
 from webhooks.endpoint import Endpoint
 from webhooks.health import open_health
@@ -34,8 +39,9 @@ from workers.messages import Messages
 WEBHOOK_PATH = "/api/webhooks/stripe"
 
 
-def build_app(settings: Settings) -> Starlette:
+def build_app(settings: Settings, troubles: Troubles | None = None) -> Starlette:
     """The receiver as an ASGI application. Raises SettingsError where no signing secret is set."""
+    troubles = troubles or Troubles()
     secrets = current_secrets(settings)
     timeout_s = settings.receiver_store_timeout_s
     make_id = IdMaker()
@@ -56,16 +62,26 @@ def build_app(settings: Settings) -> Starlette:
     guard = open_guard(settings, "receiver", engine)
     rejections = guard.rejections(RouteGroup.RECEIVER_REFUSED)
     endpoint.doorkeeper = Doorkeeper(guard, rejections)
-    pulse = open_pulse(settings, "receiver", Meters(endpoint.counts, endpoint.meter, guard), engine)
+    endpoint.traces = open_traces(settings, "receiver")
+    meters = Meters(endpoint.counts, endpoint.meter, guard, only_here=[intake.sizes, troubles])
+    pulse = open_pulse(settings, "receiver", meters, engine)
+
+    def breakers() -> dict[tuple[str], float]:
+        return {(each.name,): float(each.is_open) for each in (stores.database, stores.redis)}
+
+    render = open_render(settings, pulse, {"payouts_breaker_open": breakers})
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        async with beating(pulse), looking(guard), sharing(rejections):
-            yield
+        with served(render, settings.metrics_host, settings.metrics_port):
+            async with beating(pulse), looking(guard), sharing(rejections):
+                yield
         await intake.close()
         hints.close()
         stores.close()
         health.close()
+        if endpoint.traces is not None:
+            await asyncio.to_thread(endpoint.traces.close)
 
     health = open_health(settings, stores, endpoint.counts)
     return Starlette(

@@ -9,6 +9,7 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
+from typing import ClassVar
 
 from starlette.types import Message, Receive, Scope, Send
 
@@ -18,10 +19,11 @@ from payouts.event import Envelope, read_envelope
 from payouts.guard import BlockedError
 from payouts.ids import IdMaker
 from payouts.logs import get_logger
-from payouts.meters import DELIVERIES, HttpMeter, Totals
+from payouts.meters import DELIVERIES, SIGNATURES, HttpMeter, Totals
 from payouts.rates import RateLimitedError
 from payouts.sealing import Sealer
 from payouts.storage.inbox import WEBHOOK, NewEvent
+from payouts.tracing import Traces
 from webhooks.doorkeeper import Doorkeeper
 from webhooks.intake import Intake, OverloadedError
 from webhooks.signature import BadSignatureError, SigningSecret, verify
@@ -38,9 +40,12 @@ RETRY_AFTER_S = 30
 class Counts:
     """What this process answered since it started."""
 
+    families: ClassVar = (DELIVERIES, SIGNATURES)
     received: int = 0
     other_mode: int = 0
     rejected: int = 0
+    bad_signatures: int = 0
+    """Of those rejected."""
     unavailable: int = 0
 
     def shown(self) -> dict[str, int]:
@@ -54,6 +59,7 @@ class Counts:
             (DELIVERIES, "other_mode"): self.other_mode,
             (DELIVERIES, "rejected"): self.rejected,
             (DELIVERIES, "unavailable"): self.unavailable,
+            (SIGNATURES,): self.bad_signatures,
         }
 
 
@@ -86,6 +92,7 @@ class Endpoint:
     doorkeeper: Doorkeeper | None = None
     """Who is blocked, and who sends too much without a good signature. None: nobody."""
     now_s: Callable[[], float] = time.time
+    traces: Traces | None = None
     _reading_bytes: int = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -117,21 +124,26 @@ class Endpoint:
     async def _take(self, scope: Scope, receive: Receive) -> None:
         header = _signature_header(scope)
         if not header:
+            self.counts.bad_signatures += 1
             raise _Answer(400, "the Stripe-Signature header is missing")
         body = await self._read_body(scope, receive)
         try:
             secret = verify(header, body, self.secrets(), self.now_s())
             envelope = read_envelope(body)
         except (BadSignatureError, PayloadError) as error:
+            self.counts.bad_signatures += isinstance(error, BadSignatureError)
             raise _Answer(400, str(error)) from None
         if envelope.livemode != self.livemode:
             self.counts.other_mode += 1
             self._log_received(envelope, "other mode: acknowledged, not stored")
             return
+        began_ns = time.time_ns() if self.traces is not None else 0
         stored = self.seal(body)
         event = NewEvent(self.make_id(), envelope, WEBHOOK, secret.label, self.clock(), stored)
         await self.intake.accept(event)
         self.counts.received += 1
+        if self.traces is not None:
+            self.traces.received(envelope.event_id, envelope.type, began_ns)
         if self.log_events:
             self._log_received(envelope, "stored")
 

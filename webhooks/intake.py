@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from payouts.errors import PayoutsError, StoreUnavailableError
+from payouts.meters import BATCH_BOUNDS, BATCH_EVENTS, BATCHES, Spread
 from payouts.storage.inbox import NewEvent
 
 FLUSH_MAX_EVENTS = 512
@@ -39,6 +40,8 @@ class Intake:
     write: Write
     max_waiting: int
     max_waiting_bytes: int
+    sizes: Spread = field(default_factory=lambda: Spread(BATCHES, BATCH_EVENTS, BATCH_BOUNDS, "intake"))
+    """Of the groups."""
     _waiting: list[Waiter] = field(default_factory=list)
     _waiting_bytes: int = 0
     _flushing: bool = False
@@ -79,6 +82,7 @@ class Intake:
         if not group:
             self._flushing = False
             return
+        self.sizes.add([len(group)])
         loop = asyncio.get_running_loop()
         deadline = loop.call_later(ANSWER_WITHIN_S, self._give_up, group)
         self._thread.submit(self._flush, loop, group, deadline)

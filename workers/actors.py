@@ -46,7 +46,7 @@ class Actors:
         self._applier = parts.applier
         self._resolver = Resolver(parts.applier, parts.gateway)
         self._sender = parts.sender
-        self._outcomes = parts.outcomes
+        self._record = parts.record
         self._messages = messages
         self._log_events = log_events
         self._log = get_logger()
@@ -65,7 +65,7 @@ class Actors:
     def declare_payouts(self, broker: WakingRedisBroker) -> None:
         """Make the sending of payouts known to `broker`."""
         options: dict[str, Any] = {"broker": broker, **RETRIES}
-        dramatiq.actor(actor_name=SEND, queue_name=PAYOUTS_QUEUE, **options)(self._sender.send)
+        dramatiq.actor(actor_name=SEND, queue_name=PAYOUTS_QUEUE, **options)(self._send)
 
     def live_lately(self) -> bool:
         """Whether this process had live events within the last LATELY_S."""
@@ -73,11 +73,19 @@ class Actors:
 
     def _apply(self, bundles: Sequence[Sequence[int]]) -> list[None]:
         self._live_at = time.monotonic()
-        self.send_on(self._applier.apply([inbox_id for ids in bundles for inbox_id in ids]))
+        with self._record.batch() as batch:
+            batch.result = self._applier.apply([inbox_id for ids in bundles for inbox_id in ids])
+        self.send_on(batch.result)
         return [None] * len(bundles)
 
     def _apply_alone(self, inbox_id: int) -> None:
-        self.send_on(self._applier.apply([inbox_id]))
+        with self._record.batch() as batch:
+            batch.result = self._applier.apply([inbox_id])
+        self.send_on(batch.result)
+
+    def _send(self, request_id: int) -> None:
+        with self._record.sending(request_id):
+            self._sender.send(request_id)
 
     def _resolve(self, inbox_id: int) -> None:
         # All queues share the threads of a worker: slow answers of Stripe's may take only some of them.
@@ -85,7 +93,9 @@ class Actors:
             self._messages.resolve_later(inbox_id, LOOKUP_PAUSE_MS + random.randrange(LOOKUP_PAUSE_MS))
             return
         try:
-            self.send_on(self._resolver.resolve(inbox_id))
+            with self._record.batch() as batch:
+                batch.result = self._resolver.resolve(inbox_id)
+            self.send_on(batch.result)
         finally:
             self._lookups.release()
 
@@ -114,7 +124,7 @@ class Actors:
         if not result.outcomes:
             return
         counts = Counter(str(outcome.status) for outcome in result.outcomes)
-        self._outcomes.add({(status,): count for status, count in counts.items()})
+        self._record.came_of(result)
         self._log.info("batch.applied", events=len(result.outcomes), **counts)
         for outcome in result.outcomes:
             troubled = outcome.status in ("dead", "retrying")

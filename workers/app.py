@@ -1,7 +1,8 @@
 """The composition of a worker and of the scheduler, and how each runs until it is told to stop."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from dramatiq import Worker, set_broker
 from dramatiq.middleware import Retries
@@ -14,6 +15,7 @@ from payouts.bootstrap import (
     open_reconciler,
     open_replayer,
     open_rounds,
+    open_standing,
     open_teller,
     open_walker,
     open_walks,
@@ -24,6 +26,7 @@ from payouts.gate import forget_outflow
 from payouts.ids import IdMaker
 from payouts.logs import get_logger
 from payouts.meters import Meters
+from payouts.pulse import Pulse
 from payouts.reopening import Reopener
 from payouts.repeating import forget_answers
 from payouts.scheduling import Schedules
@@ -40,14 +43,17 @@ from payouts.stores import (
     open_engine,
     open_pulse,
     open_redis,
+    open_render,
 )
+from payouts.troubles import Troubles
+from serving.metrics import served
 from workers.actors import Actors
 from workers.archive import Archiving
 from workers.broker import WakingRedisBroker
 from workers.catch_up import LOOK_EVERY_S, CatchingUp, WalkStarter
 from workers.check import LedgerChecking
 from workers.drain import Drainer
-from workers.messages import Messages
+from workers.messages import QUEUES, Messages
 from workers.notify import NoticeSweeper, Notifier
 from workers.reconcile import STEP_EVERY_S, Reconciling, RoundStarter
 from workers.replay import Replaying, ReplaySweeper
@@ -60,10 +66,10 @@ WATCH_EVERY_S = 30.0
 STOP_WITHIN_MS = 20_000
 
 
-def run_worker(settings: Settings) -> None:
+def run_worker(settings: Settings, troubles: Troubles | None = None) -> None:
     """Work until SIGTERM or SIGINT; then finish what was begun and give back what was not."""
     client = open_redis(settings, settings.redis_timeout_s)
-    parts = open_worker(settings, client)
+    parts = open_worker(settings, client, troubles=troubles)
     require_current(parts.engine)
     messages = Messages(client, settings.queue_namespace)
     actors = Actors(parts, messages, settings.apply_batch_max, settings.log_events)
@@ -104,24 +110,30 @@ def run_worker(settings: Settings) -> None:
         pool(replaying.declare, 1),
     ]
     stop = StopSignal()
-    for each in pools:
-        each.start()
-    get_logger().info("worker.started", threads=settings.worker_threads, livemode=settings.livemode)
     pulse = open_pulse(settings, "worker", parts.meters, parts.engine)
-    pulse.beat()
-    while not stop.wait(BEAT_EVERY_S):
+    with served(open_render(settings, pulse), settings.metrics_host, settings.metrics_port):
+        for each in pools:
+            each.start()
+        get_logger().info("worker.started", threads=settings.worker_threads, livemode=settings.livemode)
         pulse.beat()
+        while not stop.wait(BEAT_EVERY_S):
+            pulse.beat()
+        _stop(pools)
+        pulse.end()
+    parts.record.close()
+    parts.engine.dispose()
+    get_logger().info("worker.stopped")
+
+
+def _stop(pools: Sequence[Worker]) -> None:
     stopping = [threading.Thread(target=each.stop, args=(STOP_WITHIN_MS,)) for each in pools]
     for thread in stopping:
         thread.start()
     for thread in stopping:
         thread.join()
-    pulse.end()
-    parts.engine.dispose()
-    get_logger().info("worker.stopped")
 
 
-def run_scheduler(settings: Settings) -> None:
+def run_scheduler(settings: Settings, troubles: Troubles | None = None) -> None:
     """Run the scheduled jobs until SIGTERM or SIGINT."""
     engine = open_engine(settings)
     require_current(engine)
@@ -158,42 +170,55 @@ def run_scheduler(settings: Settings) -> None:
     drainer = Drainer(engine, spill, switch, watch, make_id, now_ms, messages.apply)
 
     lookout = open_lookout(settings, engine, client)
-    pulse = open_pulse(settings, "scheduler", Meters(), engine)
+    pulse = open_pulse(settings, "scheduler", Meters(only_here=[troubles or Troubles()]), engine)
     stop = StopSignal()
     get_logger().info("scheduler.started", sweep_every_s=settings.sweep_interval_s)
     rounds = [Job("reconcile", STEP_EVERY_S, starter.sweep)] if settings.reconcile_interval_s else []
     check_s = settings.ledger_check_interval_s
     archive_s = settings.archive_interval_s if settings.archive_url else 0
-    run_jobs(
-        [
-            *rounds,
-            *([Job("catch up", LOOK_EVERY_S, walks.sweep)] if catches_up else []),
-            *([Job("check the ledger", check_s, messages.check_ledger)] if check_s else []),
-            Job("pulse", BEAT_EVERY_S, pulse.beat),
-            *([Job("stripe addresses", addresses_s, addresses.start)] if addresses_s else []),
-            *([Job("archive", archive_s, messages.archive)] if archive_s else []),
-            Job("look out", settings.sweep_interval_s, lookout.look),
-            Job("sweep", settings.sweep_interval_s, sweeper.sweep),
-            Job("note emergency", settings.sweep_interval_s, drainer.write_notes),
-            Job("drain", settings.sweep_interval_s, drainer.drain),
-            Job("replay", settings.sweep_interval_s, replays.sweep),
-            Job("reopen", settings.sweep_interval_s, reopen),
-            Job("watch failures", WATCH_EVERY_S, open_failure_watch(settings, engine).look),
-            Job("send", settings.sweep_interval_s, wake.sweep),
-            Job("partners", settings.sweep_interval_s, PartnerSweeper(engine, messages).sweep),
-            Job("schedule", settings.sweep_interval_s, schedules.step),
-            Job("notices", settings.sweep_interval_s, notices.sweep),
-            Job("prune notices", PRUNE_EVERY_S, notices.prune),
-            Job("prune", PRUNE_EVERY_S, lambda: forget_outflow(engine, now_ms())),
-            Job(
-                "prune blocks",
-                PRUNE_EVERY_S,
-                lambda: in_transaction(engine, lambda c: close_over(c, now_ms())),
-            ),
-            Job("prune answers", PRUNE_EVERY_S, lambda: forget_answers(engine, now_ms())),
-        ],
-        stop,
-    )
+    jobs = [
+        *rounds,
+        *([Job("catch up", LOOK_EVERY_S, walks.sweep)] if catches_up else []),
+        *([Job("check the ledger", check_s, messages.check_ledger)] if check_s else []),
+        Job("pulse", BEAT_EVERY_S, pulse.beat),
+        *([Job("stripe addresses", addresses_s, addresses.start)] if addresses_s else []),
+        *([Job("archive", archive_s, messages.archive)] if archive_s else []),
+        Job("look out", settings.sweep_interval_s, lookout.look),
+        Job("sweep", settings.sweep_interval_s, sweeper.sweep),
+        Job("note emergency", settings.sweep_interval_s, drainer.write_notes),
+        Job("drain", settings.sweep_interval_s, drainer.drain),
+        Job("replay", settings.sweep_interval_s, replays.sweep),
+        Job("reopen", settings.sweep_interval_s, reopen),
+        Job("watch failures", WATCH_EVERY_S, open_failure_watch(settings, engine).look),
+        Job("send", settings.sweep_interval_s, wake.sweep),
+        Job("partners", settings.sweep_interval_s, PartnerSweeper(engine, messages).sweep),
+        Job("schedule", settings.sweep_interval_s, schedules.step),
+        Job("notices", settings.sweep_interval_s, notices.sweep),
+        Job("prune notices", PRUNE_EVERY_S, notices.prune),
+        Job("prune", PRUNE_EVERY_S, lambda: forget_outflow(engine, now_ms())),
+        Job(
+            "prune blocks",
+            PRUNE_EVERY_S,
+            lambda: in_transaction(engine, lambda c: close_over(c, now_ms())),
+        ),
+        Job("prune answers", PRUNE_EVERY_S, lambda: forget_answers(engine, now_ms())),
+    ]
+    with _showing(settings, pulse):
+        run_jobs(jobs, stop)
     pulse.end()
     engine.dispose()
     get_logger().info("scheduler.stopped")
+
+
+@contextmanager
+def _showing(settings: Settings, pulse: Pulse) -> Iterator[None]:
+    """While it is entered, the scheduler's metrics are served: its own, and how the service stands."""
+    if not settings.metrics_port:
+        yield
+        return
+    from payouts.exposition import exposed  # as `open_standing`, for those who want metrics alone
+
+    engine, standing = open_standing(settings, QUEUES)
+    with served(exposed(pulse, {}, standing), settings.metrics_host, settings.metrics_port):
+        yield
+    engine.dispose()

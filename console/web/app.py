@@ -2,7 +2,12 @@
 
 import secrets
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    asynccontextmanager,
+    nullcontext,
+)
 
 from anyio import to_thread
 from starlette.applications import Starlette
@@ -28,22 +33,30 @@ from payouts.logs import get_logger
 from payouts.meters import Counter, Meters
 from payouts.pulse import Pulse, beating
 from payouts.settings import Settings
-from payouts.stores import open_pulse
+from payouts.stores import open_pulse, open_render
+from payouts.troubles import Troubles
 from serving.health import PATHS
+from serving.metrics import served
 
 STATIC_AT = "/static"
 KEPT = "public, max-age=31536000, immutable"
 
 
-def build_app(settings: Settings) -> Starlette:
+def build_app(settings: Settings, troubles: Troubles | None = None) -> Starlette:
     """The console as an ASGI application. Raises SettingsError."""
     parts, limited = open_parts(settings), hits()
-    return make_app(
-        parts, open_pulse(settings, "console", Meters(limited, parts.guard), parts.engine), limited
-    )
+    meters = Meters(limited, parts.guard, only_here=[troubles or Troubles()])
+    pulse = open_pulse(settings, "console", meters, parts.engine)
+    metrics = served(open_render(settings, pulse), settings.metrics_host, settings.metrics_port)
+    return make_app(parts, pulse, limited, metrics)
 
 
-def make_app(parts: Parts, pulse: Pulse | None = None, limited: Counter | None = None) -> Starlette:
+def make_app(
+    parts: Parts,
+    pulse: Pulse | None = None,
+    limited: Counter | None = None,
+    metrics: AbstractContextManager[object] | None = None,
+) -> Starlette:
     """The console around the parts it is given; it closes them when it ends. `limited` counts its 429s."""
     frame, news = Frame(parts), live.News(parts)
     provider = open_provider(parts.settings)
@@ -54,8 +67,9 @@ def make_app(parts: Parts, pulse: Pulse | None = None, limited: Counter | None =
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         # Pages run in threads, and the engine has connections for so many of them.
         to_thread.current_default_thread_limiter().total_tokens = parts.settings.console_threads + 1
-        async with news, alive, looking(parts.guard):
-            yield
+        with metrics or nullcontext():
+            async with news, alive, looking(parts.guard):
+                yield
         parts.engine.dispose()
         health.close()
 

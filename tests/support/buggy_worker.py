@@ -33,8 +33,8 @@ def buggy(current: Any, seen: Any, account: str, *, confirmed: bool = False) -> 
     return decide(current, seen, account, confirmed=confirmed)
 
 
-def open_buggy_worker(settings: Settings, client: redis.Redis) -> bootstrap.WorkerParts:
-    parts = bootstrap.open_worker(settings, client)
+def open_buggy_worker(settings: Settings, client: redis.Redis, **more: Any) -> bootstrap.WorkerParts:
+    parts = bootstrap.open_worker(settings, client, **more)
     rules = dataclasses.replace(parts.applier.rules, decide=buggy)
     return dataclasses.replace(parts, applier=dataclasses.replace(parts.applier, rules=rules))
 

@@ -26,10 +26,10 @@ class FlakyDecide:
         return decide(current, seen, account, confirmed=confirmed)
 
 
-def open_flaky_worker(settings: Settings, client: redis.Redis) -> bootstrap.WorkerParts:
+def open_flaky_worker(settings: Settings, client: redis.Redis, **more: Any) -> bootstrap.WorkerParts:
     fails = [entry.split("=") for entry in os.environ["FAIL"].split(",")]
     flaky = FlakyDecide({payout_id: int(times) for payout_id, times in fails})
-    parts = bootstrap.open_worker(settings, client)
+    parts = bootstrap.open_worker(settings, client, **more)
     rules = bootstrap.Rules(
         **{
             name: getattr(parts.applier.rules, name)

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from payouts.outcome import BatchResult
+from payouts.record import Record
 from tests.support.servers import wait_until
 from workers.actors import LOOKUPS_AT_ONCE, Actors
 
@@ -26,7 +27,7 @@ def test_look_ups_beyond_the_limit_come_back_later_instead_of_waiting() -> None:
         resolve_later=lambda inbox_id, delay_ms: later.append((inbox_id, delay_ms))
     )
     actors = Actors(
-        SimpleNamespace(applier=None, gateway=None, sender=None, outcomes=None), messages, 500, False
+        SimpleNamespace(applier=None, gateway=None, sender=None, record=Record()), messages, 500, False
     )  # type: ignore[arg-type]
     resolver = SlowResolver()
     actors._resolver = resolver  # type: ignore[assignment]

@@ -14,7 +14,7 @@ MAY_USE: dict[str, set[str]] = {
     "payouts": set(),
     "serving": set(),
     "webhooks": {"payouts", "serving", "workers.messages"},
-    "workers": {"payouts"},
+    "workers": {"payouts", "serving"},
     "api": {"payouts", "serving", "workers.messages"},
     "console": {"payouts", "serving", "workers.messages"},
     "sandbox": set(),

@@ -2,10 +2,9 @@
 
 import threading
 
-from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from payouts.exposition import registry_of
+from payouts.exposition import Counted, render_of
 from payouts.meters import (
     ANSWERS,
     BLOCKED,
@@ -81,7 +80,7 @@ def test_prometheus_reads_counters_and_a_whole_histogram() -> None:
     limits.add({("api", "api-read"): 2})
     blocked.add({("receiver",): 3})
 
-    text = generate_latest(registry_of(Meters(events, http, stripe, limits, blocked))).decode()
+    text = render_of([Counted(Meters(events, http, stripe, limits, blocked))])().decode()
 
     samples = {
         (sample.name, *sorted(sample.labels.values())): sample.value

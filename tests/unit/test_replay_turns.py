@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from payouts.outcome import BatchResult
+from payouts.record import Record
 from payouts.replayer import RUN_AT_ONCE, StepResult
 from workers.actors import LATELY_S, Actors
 from workers.replay import BESIDE_LIVE, YIELD_S, Replaying
@@ -60,8 +62,8 @@ def test_live_events_that_wait_are_let_past(monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_worker_knows_of_live_events_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
     now_s = [1_000.0]
     monkeypatch.setattr("workers.actors.time", SimpleNamespace(monotonic=lambda: now_s[0]))
-    applier = SimpleNamespace(apply=lambda _: None)
-    parts: Any = SimpleNamespace(applier=applier, gateway=None, sender=None, outcomes=None)
+    applier = SimpleNamespace(apply=lambda _: BatchResult())
+    parts: Any = SimpleNamespace(applier=applier, gateway=None, sender=None, record=Record())
     actors = Actors(parts, SimpleNamespace(), 500, False)  # type: ignore[arg-type]
     actors.send_on = lambda _: None  # type: ignore[method-assign]
     assert not actors.live_lately()
