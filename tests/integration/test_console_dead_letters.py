@@ -17,6 +17,7 @@ from payouts.storage import dead_queries
 from payouts.storage.queries import reading
 from tests.support.databases import migrated_file
 from tests.support.lives import event_body, payout_object
+from tests.support.payout_site import PayoutSite
 from tests.support.site import Site, Visit, hidden_fields, words_of
 from tests.support.world import World
 
@@ -123,13 +124,32 @@ def test_one_event_or_a_whole_cause_is_ignored_and_restored(site: Site) -> None:
     anna.send("/events/evt_one", "/events/evt_one/ignore", reason="a test of theirs")
     assert status_of(site, "evt_one") == EventStatus.DISMISSED
     assert "Ignored by anna" in anna.reads("/events/evt_one")
-    assert "1 events are ignored" in anna.send(f"/dead/{group}", f"/dead/{group}/ignore", reason="all of it")
+    assert "1 event is ignored" in anna.send(f"/dead/{group}", f"/dead/{group}/ignore", reason="all of it")
     anna.send("/events/evt_one", "/events/evt_one/restore", reason="it was not")
-    assert "1 events are dead again" in anna.send(
-        f"/dead/{group}", f"/dead/{group}/restore", reason="nor this"
-    )
+    assert "1 event is dead again" in anna.send(f"/dead/{group}", f"/dead/{group}/restore", reason="nor this")
     assert {status_of(site, "evt_one"), status_of(site, "evt_two")} == {EventStatus.DEAD}
     assert "event.dismiss" in anna.reads("/audit?actor=anna")
+
+
+def test_an_applied_event_shows_what_was_posted_and_who_was_told_with_it(tmp_path: Path) -> None:
+    at = PayoutSite(migrated_file(tmp_path / "other.db"))
+    at.paid()
+    at.story.event("evt_2", "po_1", "failed", failure_code="account_closed")
+    page = at.site.visit().reads("/events/evt_1")
+    for shown in (
+        "payout paid",
+        "in transit -120.50 EUR",
+        "paid 120.50 EUR",
+        "payout.completed",
+        "Mode test",
+    ):
+        assert shown in page, shown
+    for of_the_other in ("payout.returned", "payout.failed", "returned 120.50 EUR"):
+        assert of_the_other not in page, of_the_other
+    found = at.site.visit().json("/events/evt_2")
+    assert len(found["transactions"]) == 1
+    assert {row["name"] for row in found["notices"]} == {"payout.failed", "payout.returned"}
+    at.close()
 
 
 def test_failed_events_are_found_by_a_part_of_their_error(site: Site) -> None:
