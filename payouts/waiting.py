@@ -22,8 +22,8 @@ def wait_of(request: PayoutRequest, holds: Sequence[Hold], *, is_known: bool = T
 
     `is_known` false: its row tells no longer, only the `holds` over it do.
     """
-    if request.status in _PEOPLE:
-        return Wait(*_PEOPLE[request.status])
+    if request.status in OTHERS:
+        return Wait(*OTHERS[request.status])
     if request.status not in OPEN_REQUEST_STATUSES:
         return None
     if is_known:
@@ -33,9 +33,10 @@ def wait_of(request: PayoutRequest, holds: Sequence[Hold], *, is_known: bool = T
     return Wait(WAITS_FOR[active.kind], active.reason) if active else None
 
 
-_PEOPLE = {
+OTHERS = {
     RequestStatus.AWAITING_APPROVAL: ("approval", "a second person: approve or reject"),
     RequestStatus.SENT: ("stripe", "Stripe's events"),
     RequestStatus.RETURNED: ("decision", "a person: retry or reverse"),
     RequestStatus.UNCLEAR: ("decision", "a person: look or never-made"),
 }
+"""States in which it waits for others than the workers: the code, and who does what."""

@@ -70,6 +70,8 @@ def test_requested_payouts_are_listed_with_their_money_and_narrowed_by_what_the_
         assert f"pay_{wanted}" in page, query
         assert f"pay_{other}" not in page, query
     assert len(visit.json("/payouts?partner=partner-1")) == 2
+    at.waiting()
+    assert "a second person: approve or reject" in visit.reads("/payouts?status=awaiting_approval")
     assert "Nothing fits these filters" in visit.reads("/payouts?partner=nobody")
     assert "Nothing fits these filters" in visit.reads("/payouts?until=2026-01-01")
 
