@@ -26,8 +26,8 @@ class Effects:
 def effects_of(connection: Connection, moves: Sequence[Mapping[str, Any]]) -> Effects:
     """What went with these moves of one payout.
 
-    A batch commits a move with its postings and notices under one time, and nothing else of the payout: by
-    that time they are found.
+    A batch writes a move, its postings and its notices under one time: by that they are found. Two events of
+    one payout in one batch share theirs.
     """
     if not moves:
         return Effects()
