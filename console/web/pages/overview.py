@@ -92,7 +92,7 @@ _MATTERS = {
     "banks": ("payout waits", "payouts wait", "for a bank account to be approved", "/approvals"),
     "unclear_payouts": (
         *("payout is unclear:", "payouts are unclear:"),
-        *("nobody knows whether Stripe has made it", "/payouts?status=unclear"),
+        *("nobody knows yet whether Stripe acted", "/payouts?status=unclear"),
     ),
     "returned_payouts": (
         *("payout came back,", "payouts came back,"),
