@@ -1,7 +1,8 @@
 """What a requested payout waits for, in a line. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from payouts.holds import WAITS_FOR, Hold
 from payouts.request import PayoutRequest
@@ -22,8 +23,8 @@ def wait_of(request: PayoutRequest, holds: Sequence[Hold], *, is_known: bool = T
 
     `is_known` false: its row tells no longer, only the `holds` over it do.
     """
-    if request.status in OTHERS:
-        return Wait(*OTHERS[request.status])
+    if request.status in _PEOPLE:
+        return Wait(*_PEOPLE[request.status])
     if request.status not in OPEN_REQUEST_STATUSES:
         return None
     if is_known:
@@ -33,10 +34,17 @@ def wait_of(request: PayoutRequest, holds: Sequence[Hold], *, is_known: bool = T
     return Wait(WAITS_FOR[active.kind], active.reason) if active else None
 
 
-OTHERS = {
+def wait_in_list(row: Mapping[str, Any]) -> Wait | None:
+    """The same for a row of a list, by its `status`, `blocked` and `blocked_text`; None: for nothing."""
+    status, blocked = RequestStatus(row["status"]), row["blocked"]
+    if status in _PEOPLE:
+        return Wait(*_PEOPLE[status])
+    return Wait(blocked, row["blocked_text"] or blocked) if blocked else None
+
+
+_PEOPLE = {
     RequestStatus.AWAITING_APPROVAL: ("approval", "a second person: approve or reject"),
     RequestStatus.SENT: ("stripe", "Stripe's events"),
     RequestStatus.RETURNED: ("decision", "a person: retry or reverse"),
     RequestStatus.UNCLEAR: ("decision", "a person: look or never-made"),
 }
-"""States in which it waits for others than the workers: the code, and who does what."""

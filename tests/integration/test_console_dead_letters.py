@@ -17,7 +17,6 @@ from payouts.storage import dead_queries
 from payouts.storage.queries import reading
 from tests.support.databases import migrated_file
 from tests.support.lives import event_body, payout_object
-from tests.support.payout_site import PayoutSite
 from tests.support.site import Site, Visit, hidden_fields, words_of
 from tests.support.world import World
 
@@ -129,27 +128,6 @@ def test_one_event_or_a_whole_cause_is_ignored_and_restored(site: Site) -> None:
     assert "1 event is dead again" in anna.send(f"/dead/{group}", f"/dead/{group}/restore", reason="nor this")
     assert {status_of(site, "evt_one"), status_of(site, "evt_two")} == {EventStatus.DEAD}
     assert "event.dismiss" in anna.reads("/audit?actor=anna")
-
-
-def test_an_applied_event_shows_what_was_posted_and_who_was_told_with_it(tmp_path: Path) -> None:
-    at = PayoutSite(migrated_file(tmp_path / "other.db"))
-    at.paid()
-    at.story.event("evt_2", "po_1", "failed", failure_code="account_closed")
-    page = at.site.visit().reads("/events/evt_1")
-    for shown in (
-        "payout paid",
-        "in transit -120.50 EUR",
-        "paid 120.50 EUR",
-        "payout.completed",
-        "Mode test",
-    ):
-        assert shown in page, shown
-    for of_the_other in ("payout.returned", "payout.failed", "returned 120.50 EUR"):
-        assert of_the_other not in page, of_the_other
-    found = at.site.visit().json("/events/evt_2")
-    assert len(found["transactions"]) == 1
-    assert {row["name"] for row in found["notices"]} == {"payout.failed", "payout.returned"}
-    at.close()
 
 
 def test_failed_events_are_found_by_a_part_of_their_error(site: Site) -> None:

@@ -22,7 +22,6 @@ from payouts.sealing import SEALED, archive_file_of
 from payouts.states import EventStatus
 from payouts.storage import audit_rows
 from payouts.storage.dead_queries import causes
-from payouts.storage.event_effects import effects_of
 from payouts.storage.event_queries import event, events
 
 LINES_MOST = 5_000
@@ -91,20 +90,11 @@ def _shown(call: Call, found: Mapping[str, Any], *, unredacted: bool) -> Respons
     payload, missing = _payload(call, found["id"], stored, unredacted=unredacted)
     shown = {name: value for name, value in found.items() if name != "payload"}
     attempts = shown["failed_attempts"]
-    effects = effects_of(call.connection, shown["transitions"])
     return call.page(
         "event.html",
         title=found["event_id"],
-        data={
-            **shown,
-            "transactions": effects.transactions,
-            "notices": effects.notices,
-            "payload_kept": _kept(stored),
-            "payload": payload,
-            "payload_missing": missing,
-        },
+        data={**shown, "payload_kept": _kept(stored), "payload": payload, "payload_missing": missing},
         event=shown,
-        effects=effects,
         newest=attempts[-1] if attempts else None,
         place=_place(call, attempts),
         kept=_kept(stored),
