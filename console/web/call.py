@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 
 import msgspec
 import redis
+from dramatiq.errors import BrokerError
 from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -15,7 +16,7 @@ from console.output import readable
 from console.web.flash import TOLD_COOKIE, Flash
 from console.web.parts import Parts
 from console.web.visitor import Visitor
-from payouts.errors import RefusedError
+from payouts.errors import PayoutsError, RefusedError
 from payouts.ids import IdMaker
 from payouts.logs import get_logger
 from payouts.people import Actor, Scope
@@ -25,6 +26,16 @@ from workers.messages import Messages
 T = TypeVar("T")
 Work = Callable[[Connection, Actor, IdMaker, int], T]
 """What is done: in a transaction, by somebody, with new row ids, at a time in ms."""
+
+
+class NotSentError(PayoutsError):
+    """The workers could not be told to do what was asked for, and do nothing by themselves."""
+
+    def __init__(self, what: str, cause: Exception) -> None:
+        super().__init__(
+            f"{what}: the queue does not answer ({type(cause).__name__}), so no worker was told. "
+            "Ask once more when it does"
+        )
 
 
 @dataclass(slots=True, kw_only=True)
@@ -121,8 +132,19 @@ class Call(View):
         """Tell the workers of what is committed. Where Redis is away they find it by themselves, later."""
         try:
             send(self.parts.messages)
-        except redis.RedisError as error:
+        except (redis.RedisError, BrokerError) as error:
             get_logger().warning("console.hint_failed", path=self.request.url.path, error=str(error)[:300])
+
+    def order(self, send: Callable[[Messages], None], what: str) -> None:
+        """Have a worker do what it would not find by itself; `what` says what is left undone otherwise.
+
+        NotSentError where the queue is away.
+        """
+        try:
+            send(self.parts.messages)
+        except (redis.RedisError, BrokerError) as error:
+            get_logger().warning("console.order_failed", path=self.request.url.path, error=str(error)[:300])
+            raise NotSentError(what, error) from None
 
     def page(
         self, template: str, *, title: str, data: Any = None, status: int = 200, **context: Any
@@ -144,7 +166,13 @@ class Call(View):
         """As `back`; `flash` may be a refusal."""
         if self.visitor.session is None or self.wants_json:
             return json_response({"said": flash.text, "see": to, **({"done": data} if data else {})})
-        self.parts.sessions.tell(self.visitor.session, flash)
+        try:
+            self.parts.sessions.tell(self.visitor.session, flash)
+        except redis.RedisError:
+            # It was done, or refused: that must not be lost behind an error about the session.
+            said = f"{flash.text}. Redis does not answer, so the pages of the console do not open now"
+            title, status = ("Not done", 409) if flash.refused else ("Done", 200)
+            return self.page("error.html", title=title, status=status, said=said, done=not flash.refused)
         answer = RedirectResponse(to, 303)
         answer.set_cookie(TOLD_COOKIE, "1", max_age=60, httponly=True, samesite="lax")
         return answer

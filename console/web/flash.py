@@ -1,6 +1,7 @@
 """What an action said: kept with the session, shown on the next page, once."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 TOLD_COOKIE = "payouts_told"
 """Says that there is something to show, so that other pages need not ask."""
@@ -8,8 +9,11 @@ TOLD_COOKIE = "payouts_told"
 
 @dataclass(frozen=True, slots=True)
 class Flash:
-    """A line for the person; `reason` is what they had typed where it was refused, so that it is not lost."""
+    """A line for the person; with what they had typed where it was refused, so that it is not lost."""
 
     text: str
     refused: bool = False
-    reason: str = ""
+    action: str = ""
+    """Where the form went that was refused."""
+    typed: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Its fields, each with all its values."""

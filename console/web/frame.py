@@ -15,7 +15,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from console.web.call import Call, json_response, local_path, wants_json
+from console.web.call import Call, NotSentError, json_response, local_path, wants_json
 from console.web.flash import TOLD_COOKIE, Flash
 from console.web.parts import Parts
 from console.web.visitor import Visitor, by_bearer, by_session
@@ -27,6 +27,7 @@ from payouts.tokens import TokenError
 
 BODY_BYTES_MOST = 256 * 1024
 FIELDS_MOST = 2_000
+TYPED_CHARS_MOST = 20_000
 SESSION_COOKIE = "payouts_session"
 
 Handler = Callable[[Call], Response]
@@ -147,6 +148,8 @@ def _guarded(call: Call, handler: Handler, scope: Scope) -> Response:
         if changes:
             return _refused(call, error)
         return error_page(call, 400, error.code, str(error))
+    except NotSentError as error:
+        return error_page(call, 503, "not_sent", str(error))
     except PayloadUnavailableError as error:
         return error_page(call, 503, "payload_unavailable", str(error))
     except PayoutsError as error:
@@ -157,7 +160,13 @@ def _refused(call: Call, error: RefusedError) -> Response:
     if call.visitor.session is None or call.wants_json:
         return json_response({"error": error.code, "message": str(error)}, 409)
     back = local_path(call.form.get("back"))
-    return call.told(back, Flash(str(error), refused=True, reason=call.reason[:500]))
+    return call.told(back, Flash(str(error), True, call.request.url.path, _typed(call)))
+
+
+def _typed(call: Call) -> Mapping[str, Sequence[str]]:
+    """What somebody wrote into a form, to be shown again: where it is more than people write, nothing."""
+    typed = {name: values for name, values in call.lists.items() if name not in ("csrf", "back")}
+    return typed if sum(len(text) for values in typed.values() for text in values) <= TYPED_CHARS_MOST else {}
 
 
 def _check_token(call: Call) -> None:

@@ -3,8 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import redis
-from dramatiq.errors import BrokerError
 from sqlalchemy import Connection
 from starlette.responses import Response
 
@@ -17,7 +15,6 @@ from payouts.canceling import cancel
 from payouts.errors import NotFoundError, RefusedError
 from payouts.holding import hold_request, release_request
 from payouts.ids import IdMaker
-from payouts.logs import get_logger
 from payouts.money import format_money
 from payouts.people import Actor, Scope
 from payouts.request import PayoutRequest, row_id_of
@@ -78,10 +75,7 @@ def press(name: str) -> Handler:
 
 def wake(call: Call, request_id: int) -> None:
     """Have a worker begin at once. The payout is due on its row, so a sweeper finds it where this is lost."""
-    try:
-        call.hint(lambda messages: messages.send_payout(request_id))
-    except (redis.RedisError, BrokerError) as error:
-        get_logger().warning("console.hint_lost", request_id=request_id, error=str(error)[:300])
+    call.hint(lambda messages: messages.send_payout(request_id))
 
 
 def _seen(call: Call) -> int | None:

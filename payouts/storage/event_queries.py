@@ -1,6 +1,7 @@
 """What operators ask about events: the list, and everything about one. Read-only."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import Column, Connection, Row, Select, Table, func, select
@@ -9,6 +10,7 @@ from payouts.redelivery import redeliveries
 from payouts.states import FAILED_EVENT_STATUSES
 from payouts.storage.failure_tables import inbox_failures
 from payouts.storage.inbox import WEBHOOK
+from payouts.storage.ledger_queries import postings_of
 from payouts.storage.money_tables import ledger_transactions
 from payouts.storage.paging import page
 from payouts.storage.queries import Filters
@@ -94,24 +96,34 @@ def _all(connection: Connection, table: Table, column: Column[Any], value: Any) 
 def _effects(connection: Connection, row: Row[Any]) -> dict[str, list[dict[str, Any]]]:
     """What the event changed: transitions, and what was posted and told with them.
 
-    Transitions are indexed by payout, and an event is about one. Postings and notices name the payout, and
-    were written in the transaction of the transition, so at its moment.
+    Transitions are indexed by payout, and an event is about one. Postings and notices name the payout or its
+    request, and were written in the transaction of the transition, so at its moment. Two events of one payout
+    that were applied together share theirs.
     """
     held = None if row.object_id is None else _by_key(connection, payouts, payouts.c.stripe_id, row.object_id)
     if held is None:
         return {"transitions": [], "postings": [], "notices": []}
     all_moves = _all(connection, payout_transitions, payout_transitions.c.payout_id, held.id)
     moves = [{**move, "stripe_id": row.object_id} for move in all_moves if move["inbox_id"] == row.id]
+    if not moves:
+        return {"transitions": [], "postings": [], "notices": []}
     moments = [move["at_ms"] for move in moves]
     t, n = ledger_transactions.c, outbox.c
-    posted = _rows(connection, select(ledger_transactions).where(t.payout_id == held.id), t.id)
-    told = _rows(
-        connection, select(n.id, n.name, n.status, n.created_at_ms).where(n.payout_id == held.id), n.id
+    posted = _rows(
+        connection,
+        select(ledger_transactions).where(t.payout_id == held.id, t.posted_at_ms.in_(moments)),
+        t.id,
     )
+    parts = postings_of(connection, [each["id"] for each in posted])
+    # Some name the payout at Stripe, some the request, some both; each has an index of its own.
+    notices = select(n.id, n.name, n.status, n.created_at_ms).where(n.created_at_ms.in_(moments))
+    told = _rows(connection, notices.where(n.payout_id == held.id), n.id)
+    if held.request_id is not None:
+        told += _rows(connection, notices.where(n.request_id == held.request_id), n.id)
     return {
         "transitions": moves,
-        "postings": [each for each in posted if each["posted_at_ms"] in moments],
-        "notices": [each for each in told if each["created_at_ms"] in moments],
+        "postings": [{**each, "parts": [asdict(part) for part in parts[each["id"]]]} for each in posted],
+        "notices": sorted({each["id"]: each for each in told}.values(), key=lambda each: each["id"]),
     }
 
 

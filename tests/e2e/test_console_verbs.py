@@ -114,6 +114,36 @@ def test_of_two_on_the_same_page_the_second_is_told_and_nothing_happens_twice(
     assert [entry["actor"] for entry in at.story.rows(request_id).audit] == ["anna", "ben"]
 
 
+def test_what_somebody_writes_is_not_thrown_away_where_their_session_ends_meanwhile(
+    chrome: Browser, at: PayoutSite, base: str
+) -> None:
+    request_id = at.queued()
+    with clicker(chrome, base, at.site, "ben") as ben:
+        form = ben.at(f"/payouts/pay_{request_id}").opened("Cancel")
+        expect(ben.page.get_by_text("live", exact=True)).to_be_visible()
+        form.get_by_label("Why").fill("a long story")
+        at.site.redis.flushall()  # every session is over
+        at.queued()  # there is something new to show
+        expect(ben.page.get_by_text("signed out", exact=True)).to_be_visible(timeout=15_000)
+        expect(form.get_by_label("Why")).to_have_value("a long story")
+        ben.send(form)
+        expect(ben.page.get_by_role("alert")).to_contain_text("nothing was done")
+    assert at.status(request_id) == "queued"
+
+
+def test_a_form_is_sent_once_however_often_its_button_is_pressed(
+    chrome: Browser, at: PayoutSite, base: str
+) -> None:
+    at.queued()
+    with clicker(chrome, base, at.site, "ben") as ben:
+        form = ben.at("/me").opened("Make a token")
+        form.locator("[name=name]").fill("laptop")
+        with ben.page.expect_navigation():
+            form.locator("button").dblclick()
+        expect(ben.page.locator("#token")).to_be_visible()
+        expect(ben.at("/me").main.get_by_role("cell", name="laptop")).to_have_count(1)
+
+
 def test_who_may_only_look_finds_no_button(chrome: Browser, at: PayoutSite, base: str) -> None:
     request_id = at.waiting()
     with clicker(chrome, base, at.site, "vera", Role.VIEWER) as vera:

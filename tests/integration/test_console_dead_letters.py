@@ -123,11 +123,9 @@ def test_one_event_or_a_whole_cause_is_ignored_and_restored(site: Site) -> None:
     anna.send("/events/evt_one", "/events/evt_one/ignore", reason="a test of theirs")
     assert status_of(site, "evt_one") == EventStatus.DISMISSED
     assert "Ignored by anna" in anna.reads("/events/evt_one")
-    assert "1 events are ignored" in anna.send(f"/dead/{group}", f"/dead/{group}/ignore", reason="all of it")
+    assert "1 event is ignored" in anna.send(f"/dead/{group}", f"/dead/{group}/ignore", reason="all of it")
     anna.send("/events/evt_one", "/events/evt_one/restore", reason="it was not")
-    assert "1 events are dead again" in anna.send(
-        f"/dead/{group}", f"/dead/{group}/restore", reason="nor this"
-    )
+    assert "1 event is dead again" in anna.send(f"/dead/{group}", f"/dead/{group}/restore", reason="nor this")
     assert {status_of(site, "evt_one"), status_of(site, "evt_two")} == {EventStatus.DEAD}
     assert "event.dismiss" in anna.reads("/audit?actor=anna")
 

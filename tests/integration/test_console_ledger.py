@@ -16,7 +16,7 @@ from payouts.storage.queries import reading
 from tests.support.databases import migrated_file
 from tests.support.requests import a_partner, keep, owe
 from tests.support.sent import Sent, keep_messages
-from tests.support.site import Site, hidden_fields
+from tests.support.site import Site, hidden_fields, words_of
 from workers.check import LedgerChecking
 
 
@@ -103,6 +103,34 @@ def test_a_check_is_asked_of_a_worker_by_who_may_operate(site: Site, sent: Sent)
     csrf = hidden_fields(vera.get("/ledger"), "/sign-out")["csrf"]
     assert vera.client.post("/ledger/check", data={"csrf": csrf}).status_code == 403
     assert sent.all == [("check_ledger", ())]
+
+
+def test_a_check_of_which_no_worker_can_be_told_says_that_it_is_not_done(site: Site) -> None:
+    anna = site.visit()  # the queue of this console is nowhere
+    answer = anna.sent("/ledger", "/ledger/check")
+    assert answer.status_code == 503
+    assert "the books are not checked: the queue does not answer" in words_of(answer.text)
+    assert "ledger.check" in anna.reads("/audit?actor=anna")
+
+
+class LastMessage(Sent):
+    """Redis is away from the first message on."""
+
+    def __init__(self, site: Site) -> None:
+        super().__init__()
+        self.server = site.redis_server
+
+    def _send(self, queue: str, actor: str, *arguments: object, delay_ms: int | None = None) -> None:
+        super()._send(queue, actor, *arguments, delay_ms=delay_ms)
+        self.server.connected = False
+
+
+def test_what_was_done_is_told_even_where_redis_goes_away_before_the_next_page(site: Site) -> None:
+    keep_messages(site, LastMessage(site))
+    answer = site.visit().sent("/ledger", "/ledger/check")
+    assert answer.status_code == 200
+    assert "a worker checks the books" in words_of(answer.text)
+    assert "Redis does not answer" in words_of(answer.text)
 
 
 def test_transactions_are_narrowed_and_one_shows_its_postings(site: Site) -> None:

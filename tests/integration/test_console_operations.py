@@ -45,6 +45,16 @@ def test_maintenance_is_announced_started_and_ended(site: Site) -> None:
     )
 
 
+def test_a_form_that_is_refused_comes_back_with_what_was_typed_and_no_other_does(site: Site) -> None:
+    anna = site.visit()
+    answer = anna.sent("/operations", "/operations/announce", starts="noon", ends="one", text="New <disks>.")
+    page = anna.get(answer.headers["location"])
+    assert 'name="starts" value="noon"' in page
+    assert "New &lt;disks&gt;.</textarea>" in page
+    assert page.count('<details class="verb" open>') == 1
+    assert "noon" not in anna.get("/operations")  # it is shown once
+
+
 def test_emergency_mode_is_switched_on_and_off(tmp_path: Path, redis_server: RedisServer) -> None:
     site = Site(migrated_file(tmp_path / "payouts.db"), redis_server.client)
     anna = site.visit()

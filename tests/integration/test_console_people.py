@@ -59,7 +59,9 @@ def test_a_reason_that_was_typed_is_not_lost_when_it_is_refused(site: Site) -> N
 
 def test_one_ends_the_sessions_of_another(site: Site) -> None:
     anna, ben = site.visit(), site.visit("ben", Role.VIEWER)
-    assert "1 sessions of ben" in anna.send("/people/ben", "/people/ben/sign-out", reason="lost a laptop")
+    assert "1 session of ben ended" in anna.send(
+        "/people/ben", "/people/ben/sign-out", reason="lost a laptop"
+    )
     assert ben.client.get("/api/auth/session").status_code == 401
 
 

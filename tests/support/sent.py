@@ -17,9 +17,9 @@ class Sent(Messages):
         self.all.append((actor, arguments))
 
 
-def keep_messages(site: Site) -> Sent:
+def keep_messages(site: Site, sent: Sent | None = None) -> Sent:
     """From now on what `site` sends is kept here."""
-    sent = Sent()
+    sent = sent or Sent()
     site.parts = dataclasses.replace(site.parts, messages=sent)
     site.app = make_app(site.parts)
     return sent

@@ -61,6 +61,7 @@ def completeness(call: Call) -> Response:
         title="Completeness",
         data=data,
         account=account,
+        month=month,
         grids=[_grid(each, of_month) for each, of_month in both],
         over=over,
         state_words=STATE_WORDS,
@@ -173,7 +174,7 @@ def go_on(call: Call) -> Response:
         raise RefusedError(
             "not_under_way", f"the walk {key} is {walk.status}: there is nothing to go on with"
         )
-    call.hint(lambda messages: messages.catch_up(walk.id))
+    call.order(lambda messages: messages.catch_up(walk.id), f"the walk of {walk.account} does not go on")
     return call.back("/completeness/walks", f"a worker goes on with the walk of {walk.account}")
 
 

@@ -7,6 +7,7 @@ from starlette.responses import Response
 
 from console.deciding import decide
 from console.web.call import Call
+from console.web.counted import counted
 from console.web.listing import listed
 from console.web.verb import Verb
 from payouts.dismissing import dismiss, restore
@@ -57,7 +58,9 @@ def ignore(call: Call) -> Response:
     fingerprint = _cause(call)["fingerprint"]
     wanted = Selection(fingerprint=fingerprint, status=EventStatus.DEAD)
     done = decide(call.parts.engine, call.do, wanted, dismiss, call.reason)
-    return call.back(f"/dead/{fingerprint}", f"{done} events are ignored; they stay, and can be restored")
+    return call.back(
+        f"/dead/{fingerprint}", f"{counted(done, 'event is', 'events are')} ignored, and can be restored"
+    )
 
 
 def take_up(call: Call) -> Response:
@@ -65,7 +68,9 @@ def take_up(call: Call) -> Response:
     fingerprint = _cause(call)["fingerprint"]
     wanted = Selection(fingerprint=fingerprint, status=EventStatus.DISMISSED)
     done = decide(call.parts.engine, call.do, wanted, restore, call.reason)
-    return call.back(f"/dead/{fingerprint}", f"{done} events are dead again, and wait for a decision")
+    return call.back(
+        f"/dead/{fingerprint}", f"{counted(done, 'event is', 'events are')} dead again, to be decided on"
+    )
 
 
 def _cause(call: Call) -> Mapping[str, Any]:
@@ -79,12 +84,12 @@ def _verbs(found: Mapping[str, Any]) -> list[Verb]:
     at, verbs = f"/dead/{found['fingerprint']}", []
     if found[EventStatus.DEAD]:
         says = (
-            f"Ignores the {found[EventStatus.DEAD]} dead events of this cause: nothing more is done about "
-            "them. They stay, and can be restored or replayed."
+            f"Ignores {counted(found[EventStatus.DEAD], 'dead event')} of this cause: nothing more is done "
+            "about it. What is ignored stays, and can be restored or replayed."
         )
         verbs.append(Verb("Ignore all of these", says, f"{at}/ignore", danger=True))
     if found[EventStatus.DISMISSED]:
-        says = f"Makes the {found[EventStatus.DISMISSED]} ignored events of this cause dead again."
+        says = f"Makes {counted(found[EventStatus.DISMISSED], 'ignored event')} of this cause dead again."
         verbs.append(Verb("Restore", says, f"{at}/restore"))
     return verbs
 

@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from console.output import parse_time
 from console.web.call import Call
+from console.web.counted import counted
 from console.web.verb import Field, Verb
 from payouts import emergency, holding, maintenance
 from payouts.bootstrap import open_modes
@@ -67,7 +68,7 @@ def resume(call: Call) -> Response:
         )
     )
     woken = holding.wake_waiting(call.parts.engine, HoldKind.KILL_SWITCH, call.parts.clock)
-    return call.back(AT, f"payouts are sent again; {woken} waited")
+    return call.back(AT, f"payouts are sent again; {counted(woken, 'payout')} waited")
 
 
 def announce(call: Call) -> Response:
@@ -123,7 +124,7 @@ def release(call: Call) -> Response:
         )
     )
     woken = holding.wake_waiting(call.parts.engine, done.kind, call.parts.clock)
-    return call.back(AT, f"the hold is released; {woken} payouts waited")
+    return call.back(AT, f"the hold is released; {counted(woken, 'payout')} waited")
 
 
 def _window(call: Call, verb: Callable[..., Window], said: str) -> Response:

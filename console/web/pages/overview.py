@@ -87,15 +87,15 @@ def _matters(call: Call) -> list[Matter]:
 
 
 _MATTERS = {
-    "dead_events": ("event is dead", "events are dead", "to be replayed or ignored", "/dead"),
+    "dead_events": ("event is dead,", "events are dead,", "to be replayed or ignored", "/dead"),
     "approvals": ("payout waits", "payouts wait", "for a second person", "/approvals"),
     "banks": ("payout waits", "payouts wait", "for a bank account to be approved", "/approvals"),
     "unclear_payouts": (
-        *("payout is unclear", "payouts are unclear"),
-        *("as nobody knows whether they were made", "/payouts?status=unclear"),
+        *("payout is unclear:", "payouts are unclear:"),
+        *("nobody knows yet whether Stripe acted", "/payouts?status=unclear"),
     ),
     "returned_payouts": (
-        *("payout came back", "payouts came back"),
+        *("payout came back,", "payouts came back,"),
         *("to be sent again or taken back", "/payouts?status=returned"),
     ),
     "replays": ("replay waits", "replays wait", "for a second person", "/replays"),

@@ -7,6 +7,7 @@ from starlette.responses import Response
 
 from console.schedule_words import DAYS
 from console.web.call import Call
+from console.web.counted import counted
 from console.web.flash import Flash
 from console.web.listing import time_typed
 from console.web.verb import Field, Verb
@@ -210,7 +211,7 @@ def release(call: Call) -> Response:
 
     found, released = call.do(work)
     woken = wake_waiting(call.parts.engine, released.kind, call.parts.clock)
-    said = f"{found.reference} is held no more; {woken} payouts waited"
+    said = f"{found.reference} is held no more; {counted(woken, 'payout')} waited"
     return call.back(f"/partners/{found.account}", said)
 
 

@@ -7,6 +7,7 @@ from sqlalchemy import Connection
 from starlette.responses import Response
 
 from console.web.call import Call
+from console.web.counted import counted
 from console.web.listing import listed
 from console.web.verb import Field, Verb
 from payouts import access
@@ -114,7 +115,7 @@ def sign_out(call: Call) -> Response:
         ).note("session.end_all", f"person:{found.name}", {})
     )
     ended = call.parts.sessions.end_all(found.id)
-    return call.back(f"/people/{found.name}", f"{ended} sessions of {found.name} are ended")
+    return call.back(f"/people/{found.name}", f"{counted(ended, 'session')} of {found.name} ended")
 
 
 def give_oneself(call: Call) -> Response:

@@ -86,7 +86,10 @@ def compare(call: Call) -> Response:
     """Have a worker compare an account."""
     account = call.form.get("account", "").strip()
     call.do(lambda connection, *by: ask_to_compare(connection, account, *by))
-    call.parts.messages.compare_account(account)
+    call.order(
+        lambda messages: messages.compare_account(account),
+        f"you asked, which is on the audit log, but {account} is not compared",
+    )
     return call.back(
         f"/reconciliation/rounds?account={account}",
         f"a worker compares {account} with Stripe; what differs is listed as it is found",

@@ -229,10 +229,17 @@ RATE = Field("rate", "Events a second at the most", "number", str(RATE_PER_S), h
 def _ask(values: Mapping[str, Sequence[str]], made: Preview, call: Call) -> Verb:
     many = f"more than {TRIED_MOST}" if made.events > TRIED_MOST else str(made.events)
     above = call.parts.settings.replay_confirm_above
+    if made.events == 1:
+        label, says = "Replay this event", "Runs 1 event once more. What is right already stays as it is."
+    else:
+        label = "Replay"
+        says = (
+            f"Runs {many} events once more, oldest first. What is right already stays as it is. "
+            f"More than {above:,} wait for a second person first."
+        )
     return Verb(
-        "Replay" if made.events != 1 else "Replay this event",
-        f"Runs {many} event{'s' if made.events != 1 else ''} once more, oldest first. What is right already "
-        f"stays as it is. More than {above:,} wait for a second person first.",
+        label,
+        says,
         "/replays",
         fields=(RATE,),
         hidden=as_fields(values),

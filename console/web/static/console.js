@@ -67,6 +67,11 @@ function isInUse(part) {
   return marked && !marked.isCollapsed && part.contains(marked.anchorNode);
 }
 
+function isWrittenIn() {
+  return all("main form[method=post] input:not([type=hidden]), main form[method=post] textarea")
+    .some((field) => field.value !== field.defaultValue);
+}
+
 function heard(topics) {
   const before = known;
   known = topics;
@@ -89,7 +94,12 @@ async function renew() {
   asking = true;
   try {
     const answer = await fetch(location.href, { headers: { "X-Live": "1" }, credentials: "same-origin" });
-    if (answer.status === 401) { location.reload(); return; }
+    if (answer.status === 401) {
+      // To load the page again leads to the door: not over what somebody is writing.
+      if (isWrittenIn()) say("signed out", true);
+      else location.reload();
+      return;
+    }
     if (!answer.ok) { say("not current", true); return; }
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
     for (const part of liveParts()) {
@@ -207,6 +217,15 @@ function prepare(within) {
   }
   document.dispatchEvent(new CustomEvent("console:prepared", { detail: within }));
 }
+
+addEventListener("pageshow", (event) => {
+  // A page that the browser kept is gone back to: its forms can be sent anew.
+  if (!event.persisted) return;
+  for (const form of all("form[data-sent]")) {
+    delete form.dataset.sent;
+    for (const button of all("button", form)) button.classList.remove("busy");
+  }
+});
 
 document.addEventListener("click", (event) => {
   const copyButton = event.target.closest("[data-copy],[data-copy-from]");
