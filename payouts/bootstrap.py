@@ -35,6 +35,7 @@ from payouts.sdk_gateway import Called, Kind, Pace, SdkGateway, at_once, uncount
 from payouts.sending import Sender
 from payouts.settings import Settings
 from payouts.shelf import open_shelf
+from payouts.storage.minutes import Minutes
 from payouts.storage.token_bucket import TokenBucket
 from payouts.storage.trail import Trail
 from payouts.stores import open_emergency_watch, open_engine, open_sealer, process_name
@@ -49,7 +50,8 @@ def open_overviewer(
 ) -> Overviewer:
     """What looks at everything at once. `queues`: the names of those whose depth is told."""
     mode = Mode(settings.environment, settings.livemode, settings.shadow_mode)
-    return Overviewer(engine, client, settings.queue_namespace, queues, mode, clock)
+    namespace = settings.queue_namespace
+    return Overviewer(engine, client, namespace, Minutes(namespace), queues, mode, clock)
 
 
 @dataclass(frozen=True, slots=True)
