@@ -2,14 +2,20 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, and_, case, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, case, func, or_, select, union_all
 
+from payouts.ids import floor_id
 from payouts.ledger import LedgerKind
 from payouts.storage.ledger_queries import postings_of
 from payouts.storage.money_tables import ledger_accounts, ledger_transactions, postings
+from payouts.storage.queries import by_index
 
 PAGE = 500
+POSTED_WITHIN_MS = 3_600_000
+"""The ids of a transaction and of its postings are drawn one after the other, by one process: never so far
+apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,21 +49,46 @@ def sums_before(
     """What each kind of a partner's ledger accounts held at a time, by what counted before it.
 
     `through`: up to this place instead, its own transaction included.
+
+    A partner may have a long history, and a join over all of it takes seconds. So an index of postings alone
+    adds up what was posted by then, which is nearly the same; what counts earlier or later than it was posted
+    is found by an index of transactions alone, and put right. One statement: all of it is of one moment.
     """
     t, p, a = ledger_transactions.c, postings.c, ledger_accounts.c
-    counted = t.effective_at_ms < at_ms
-    if through is not None:
-        same_ms = and_(t.effective_at_ms == through[0], t.id <= through[1])
-        counted = and_(t.effective_at_ms <= through[0], or_(t.effective_at_ms < through[0], same_ms))
+    kinds = {
+        row.id: LedgerKind(row.kind)
+        for row in connection.execute(select(a.id, a.kind).where(a.partner_id == partner_id))
+    }
+    if not kinds:
+        return {}
+    if through is None:
+        counts, counts_not = [t.effective_at_ms < at_ms], [t.effective_at_ms >= at_ms]
+    else:
+        at_ms, same_ms = through[0], t.effective_at_ms == through[0]
+        # The plain bound first, as only that narrows the index.
+        earlier, later = t.effective_at_ms < at_ms, t.effective_at_ms > at_ms
+        counts = [t.effective_at_ms <= at_ms, or_(earlier, and_(same_ms, t.id <= through[1]))]
+        counts_not = [t.effective_at_ms >= at_ms, or_(later, and_(same_ms, t.id > through[1]))]
+    by_then = floor_id(at_ms)
+    own, total = p.ledger_account_id.in_(sorted(kinds)), func.sum(p.amount_minor)
+    posted = select(p.ledger_account_id, total.label("total")).where(own, p.id < by_then)
+    late = _moved(total, partner_id, *counts, t.id >= floor_id(at_ms - POSTED_WITHIN_MS), p.id >= by_then)
+    early = _moved(-total, partner_id, *counts_not, t.id < by_then, p.id < by_then)
+    each = union_all(
+        by_index(posted, postings, "ledger_account_id", "id", "amount_minor").group_by(p.ledger_account_id),
+        late.where(own),
+        early.where(own),
+    ).subquery()
     rows = connection.execute(
-        select(a.kind, func.sum(p.amount_minor).label("total"))
-        .select_from(ledger_transactions)
-        .join(postings, p.transaction_id == t.id)
-        .join(ledger_accounts, a.id == p.ledger_account_id)
-        .where(t.partner_id == partner_id, counted, a.partner_id == partner_id)
-        .group_by(a.kind)
+        select(each.c.ledger_account_id, func.sum(each.c.total).label("total")).group_by(
+            each.c.ledger_account_id
+        )
     )
-    return {LedgerKind(row.kind): int(row.total) for row in rows}
+    sums: dict[LedgerKind, int] = {}
+    for row in rows:
+        kind = kinds[row.ledger_account_id]
+        sums[kind] = sums.get(kind, 0) + int(row.total)
+    return sums
 
 
 def changes(
@@ -89,6 +120,19 @@ def changes(
         if len(page) < PAGE:
             return
         after = (page[-1].effective_at_ms, page[-1].id)
+
+
+def _moved(total: ColumnElement[Any], partner_id: int, *conditions: ColumnElement[bool]) -> Select[Any]:
+    """`total` by ledger account, over the postings of a partner's transactions that fit."""
+    t, p = ledger_transactions.c, postings.c
+    query = (
+        select(p.ledger_account_id, total.label("total"))
+        .select_from(ledger_transactions)
+        .join(postings, p.transaction_id == t.id)
+        .where(t.partner_id == partner_id, *conditions)
+        .group_by(p.ledger_account_id)
+    )
+    return by_index(query, ledger_transactions, "partner_id", "effective_at_ms", "id")
 
 
 def paid_between(connection: Connection, partner_id: int, from_ms: int, until_ms: int) -> list[Paid]:

@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from payouts.errors import RefusedError
 from payouts.exporting import (
@@ -18,6 +19,7 @@ from payouts.exporting import (
     statement_rows,
     write_csv,
 )
+from payouts.ids import IdMaker
 from payouts.money import parse_money
 from payouts.partner import Partner
 from payouts.statement import Statement, StatementLine, statement
@@ -134,6 +136,48 @@ def test_periods_follow_on_from_each_other_and_lines_add_up(
             assert all(from_ms <= line.effective_at_ms < until_ms for line in lines)
         balances = world.balances(partner)
         assert closing == sum(balances.get(kind, 0) for kind in ("owed", "in_transit", "returned"))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_was_owed_at_a_time_is_the_sum_of_what_counted_before_it(world: World, seed: int) -> None:
+    """Whenever it was posted: hours or months later, or a day ahead; with ids of that moment."""
+    rng, desk, partners = random.Random(seed), Desk(world.engine), world.partners[:2]
+    desk.make_id = IdMaker(lambda: desk.now_ms)
+    for number in range(60):
+        desk.now_ms += rng.choice([0, 1, 3_600_000, 5 * DAY_MS])
+        dated = rng.choice([None, 0, 1, -1, DAY_MS, -3_600_000, -20 * DAY_MS])
+        at = {} if dated is None else {"effective_at_ms": desk.now_ms + dated}
+        desk.change(rng.choice(partners), rng.randint(-500, 2_000) or 1, f"change-{number}", **at)
+    with reading(world.engine) as connection:
+        for partner in partners:
+            moved = [
+                ((row.effective_at_ms, row.id), row.kind, row.amount_minor)
+                for row in connection.execute(
+                    sa.text(
+                        "SELECT t.effective_at_ms, t.id, a.kind, p.amount_minor FROM ledger_transactions t "
+                        "JOIN postings p ON p.transaction_id = t.id "
+                        "JOIN ledger_accounts a ON a.id = p.ledger_account_id "
+                        "WHERE a.partner_id = :partner"
+                    ),
+                    {"partner": partner.id},
+                )
+            ]
+            places = {place for place, _, _ in moved}
+            times = {at_ms + near for at_ms, _ in places for near in (-1, 0, 1)}
+            for at_ms in times | {0, desk.now_ms, desk.now_ms + 9 * DAY_MS}:
+                found = statement_queries.sums_before(connection, partner.id, at_ms)
+                assert found == plain_sums(moved, lambda place, at_ms=at_ms: place[0] < at_ms)
+            for through in places:
+                found = statement_queries.sums_before(connection, partner.id, 0, through)
+                assert found == plain_sums(moved, lambda place, through=through: place <= through)
+
+
+def plain_sums(moved: Any, counts: Any) -> dict[str, int]:
+    sums: dict[str, int] = {}
+    for place, kind, amount_minor in moved:
+        if counts(place):
+            sums[kind] = sums.get(kind, 0) + amount_minor
+    return sums
 
 
 def test_a_statement_that_ends_before_it_begins_is_refused(world: World) -> None:
