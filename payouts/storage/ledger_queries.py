@@ -68,9 +68,9 @@ def journal(connection: Connection, filters: Filters, limit: int) -> list[dict[s
     return _with_postings(connection, rows)
 
 
-def journal_floor(connection: Connection, before_id: int | None, most: int) -> int | None:
-    """The id down to which `most` transactions before `before_id` reach; None where they reach the first."""
-    return window_floor(connection, ledger_transactions, before_id, most)
+def journal_floor(connection: Connection, filters: Filters, most: int) -> int | None:
+    """The id down to which `most` transactions before the page reach; None where they reach the first."""
+    return window_floor(connection, ledger_transactions, filters.before_id, most)
 
 
 def journal_between(
