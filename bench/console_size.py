@@ -1,5 +1,6 @@
 """The console beside a large database: how soon its pages answer, and what open pages cost the receiver."""
 
+import json
 import os
 import signal
 import subprocess
@@ -7,7 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import httpx
@@ -29,19 +30,40 @@ STEADY_S = 20
 MOST_S = 4
 MOST_PER_S = 20_000
 CONNECTIONS = 256
+NOTE = "console.json"
+"""What the kept database has, written once it is full."""
 BARE = "/sign-in"
 """A page that asks no database."""
 
 
 def report(bed: Bed, events: int, payouts: int, times: int, rounds: int) -> None:
     """Print both tables."""
+    size = _kept(bed, events, payouts) or _filled(bed, new_size(events, payouts))
+    report_pages(bed, size, times)
+    report_live(bed, rounds)
+
+
+def _filled(bed: Bed, size: Size) -> Size:
     bed.fresh()
-    size = new_size(events, payouts)
     began = time.monotonic()
     rows = dict(fill(bed.database_url, size))
     print(f"| rows made | {sum(rows.values()):,} in {time.monotonic() - began:,.0f} s | | | – |", flush=True)
-    report_pages(bed, size, times)
-    report_live(bed, rounds)
+    if bed.keep:
+        note = {"database": bed.database_url.rpartition("/")[2], **asdict(size)}
+        (bed.keep / NOTE).write_text(json.dumps(note))
+    return size
+
+
+def _kept(bed: Bed, events: int, payouts: int) -> Size | None:
+    """How large the database is that a run before filled and kept; None: there is none of that size."""
+    if not bed.keep or not (bed.keep / NOTE).exists():
+        return None
+    note = json.loads((bed.keep / NOTE).read_text())
+    database, size = note.pop("database"), Size(**note)
+    if (size.events, size.payouts) != (events, payouts):
+        return None
+    bed.open_kept(database)
+    return size
 
 
 def report_pages(bed: Bed, size: Size, times: int) -> None:
