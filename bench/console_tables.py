@@ -339,5 +339,6 @@ def _watched(size: Size) -> Iterator[tuple[str, int, Values, str]]:
         "replay_id": replay.format(REPLAYS), "inbox_id": size.inbox_id(event),
         "account": account_of(size.partner_of(size.payout_of(event))), "event_id": event_name(event),
         "status_before": "'applied'",
-        "outcome": "ELT(n MOD 4 + 1, 'applied', 'unchanged', 'unchanged', 'failed')", "version": "'1'", "done_at_ms": size.until_ms,
+        "outcome": "ELT(n MOD 4 + 1, 'applied', 'unchanged', 'unchanged', 'failed')",
+        "version": "'1'", "done_at_ms": size.until_ms,
     }, "1"  # fmt: skip
