@@ -69,8 +69,11 @@ def journal(connection: Connection, filters: Filters, limit: int) -> list[dict[s
 
 
 def journal_floor(connection: Connection, filters: Filters, most: int) -> int | None:
-    """The id down to which `most` transactions before the page reach; None where they reach the first."""
-    return window_floor(connection, ledger_transactions, filters.before_id, most)
+    """The id down to which `most` transactions before the page reach, of the partner alone where the filters
+    name one; None where they reach the first."""
+    partner_id = filters.equal.get("partner_id")
+    of_one = None if partner_id is None else ("partner_id", partner_id)
+    return window_floor(connection, ledger_transactions, filters.before_id, most, of_one)
 
 
 def journal_between(

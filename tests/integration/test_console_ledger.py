@@ -134,6 +134,9 @@ def test_a_filter_without_an_index_stops_and_says_how_to_look_further(
         path = more.replace("&amp;", "&") if 'rel="next"' in html else ""
     assert pages == 3
     assert [row["reference"] for row in found] == ["credit:c-0"]
+    # So it is for a partner that has more.
+    assert anna.json("/ledger/transactions?kind=debit&partner=nord") == []
+    assert "Look further back" in anna.reads("/ledger/transactions?kind=debit&partner=nord")
 
 
 def test_a_top_up_is_noted_once(site: Site) -> None:
