@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from console.web.pages import replays
 from payouts.errors import PayoutsError
 from payouts.people import Role
 from payouts.sealing import SEALED
@@ -101,6 +102,22 @@ def test_a_replay_is_asked_for_from_its_preview_and_followed(site: Site) -> None
     late = anna.client.post(f"{at}/cancel", data=form)
     assert "is over" in anna.reads(late.headers["location"])
     assert f"rep_{row.id}" in anna.reads("/replays")
+
+
+def test_a_preview_of_many_events_tries_some_at_once_and_more_if_asked_to(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replays, "TRIED_FIRST", 2)
+    die(site, "one", "two", "three")
+    anna, query = site.visit(), f"group={group_of(site)}&status=dead"
+    html, words = preview_of(anna, query)
+    assert "Tried: the first 2 of 3." in words
+    link = re.search(r'<a href="([^"]*)">Try all of them</a>', html)
+    assert link
+    whole = anna.reads(unescape(link[1]))
+    assert "3 events tried" in whole
+    assert "Tried: the first" not in whole
+    assert anna.json(f"/replays/preview?{query}")["tried"] == 3
 
 
 def test_a_large_replay_needs_another_person(site: Site) -> None:
