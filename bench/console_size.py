@@ -15,6 +15,7 @@ import httpx
 
 from bench.bed import LOAD_CORE, Bed, pause
 from bench.console_pages import GOAL_MS, Took, asked, paths_of
+from bench.console_redis import fill_redis
 from bench.console_rows import Size, new_size
 from bench.console_tables import fill
 from bench.events import PATH, bodies, sign
@@ -23,6 +24,7 @@ from payouts.access import Step, add_person, give_person_token
 from payouts.clock import now_ms
 from payouts.ids import IdMaker
 from payouts.people import BOOTSTRAP, Role
+from payouts.settings import Settings
 from tests.support.servers import free_port, wait_until
 
 OPEN_PAGES = 50
@@ -68,6 +70,7 @@ def _kept(bed: Bed, events: int, payouts: int) -> Size | None:
 
 def report_pages(bed: Bed, size: Size, times: int) -> None:
     """Each page, the slowest first; then what any page costs at least."""
+    fill_redis(bed.redis.client, Settings.model_fields["queue_namespace"].default)
     with _console(bed) as site:
         with bed.engine.connect() as connection:
             paths = paths_of(connection, size)

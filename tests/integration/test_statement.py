@@ -199,9 +199,11 @@ def test_what_was_paid_in_a_time_is_found_whenever_it_was_posted(world: World) -
 def plain_paid(connection: Any, partner_id: int, from_ms: int, until_ms: int) -> list[int]:
     found = connection.execute(
         sa.text(
-            "SELECT SUM(p.amount_minor) FROM ledger_transactions t JOIN postings p ON p.transaction_id = t.id "
-            "JOIN ledger_accounts a ON a.id = p.ledger_account_id WHERE a.partner_id = :partner "
-            "AND a.kind = 'paid' AND t.effective_at_ms >= :from_ms AND t.effective_at_ms < :until_ms "
+            "SELECT SUM(p.amount_minor) FROM ledger_transactions t "
+            "JOIN postings p ON p.transaction_id = t.id "
+            "JOIN ledger_accounts a ON a.id = p.ledger_account_id "
+            "WHERE a.partner_id = :partner AND a.kind = 'paid' "
+            "AND t.effective_at_ms >= :from_ms AND t.effective_at_ms < :until_ms "
             "GROUP BY t.request_id HAVING SUM(p.amount_minor) > 0"
         ),
         {"partner": partner_id, "from_ms": from_ms, "until_ms": until_ms},
