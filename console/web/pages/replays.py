@@ -43,6 +43,8 @@ TRIED_MOST = 500
 TRIED_FOR_S = 8.0
 """After so long a page shows what it has tried by then."""
 ITEMS = 100
+COUNTED_MOST = 2_000
+"""Events of each outcome that are counted by why they came to it."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -143,7 +145,9 @@ def replay(call: Call) -> Response:
         data=data,
         replay=found,
         wanted=Selection.from_json(found.selection),
-        details=details_of(call.connection, found.id) if found.total else [],
+        details=details_of(call.connection, found.id, COUNTED_MOST) if found.total else [],
+        counted_most=COUNTED_MOST,
+        counted_all=found.total <= COUNTED_MOST,
         items=items[:ITEMS],
         more=call.here(after=str(items[ITEMS - 1]["inbox_id"])) if len(items) > ITEMS else None,
         outcomes=list(ItemOutcome),
