@@ -92,12 +92,18 @@ def sums_before(
 
 
 def changes(
-    connection: Connection, partner_id: int, from_ms: int, until_ms: int, behind: Place | None = None
+    connection: Connection,
+    partner_id: int,
+    from_ms: int,
+    until_ms: int,
+    behind: Place | None = None,
+    at_once: int | None = None,
 ) -> Iterator[Change]:
     """A partner's transactions of a period, in the order in which they count, page by page.
 
-    `behind`: only those that come after this place.
+    `behind`: only those that come after this place. `at_once`: of a page, where few are wanted.
     """
+    size = at_once or PAGE
     t = ledger_transactions.c
     after = (from_ms - 1, 0) if behind is None else behind
     while True:
@@ -110,14 +116,14 @@ def changes(
                 or_(t.effective_at_ms > after[0], and_(t.effective_at_ms == after[0], t.id > after[1])),
             )
             .order_by(t.effective_at_ms, t.id)
-            .limit(PAGE)
+            .limit(size)
         ).all()
         moved = postings_of(connection, [row.id for row in page])
         connection.rollback()  # however slowly it is read, no transaction stays open for it
         for row in page:
             own = [posting for posting in moved.get(row.id, []) if posting.partner_id == partner_id]
             yield Change(*row, by_kind={posting.kind: posting.amount_minor for posting in own})
-        if len(page) < PAGE:
+        if len(page) < size:
             return
         after = (page[-1].effective_at_ms, page[-1].id)
 
