@@ -32,12 +32,14 @@ def windowed(
     *,
     narrow: bool,
     also: Sequence[str] = (),
+    most: int | None = None,
 ) -> Windowed:
-    """As `listed`; where `narrow` is set, each page looks at LOOKED_AT rows at the most."""
+    """As `listed`; where `narrow` is set, each page looks at `most` rows, else LOOKED_AT at the most."""
+    looked_at = most or LOOKED_AT
     stopped: list[int] = []
 
     def bounded(connection: Connection, filters: Filters, limit: int) -> list[dict[str, object]]:
-        lowest = floor(connection, filters, LOOKED_AT) if narrow else None
+        lowest = floor(connection, filters, looked_at) if narrow else None
         if lowest is not None and lowest > (filters.since_id or 0):
             stopped.append(lowest)
             filters = replace(filters, since_id=lowest)
@@ -45,7 +47,7 @@ def windowed(
 
     page = listed(call, bounded, equal, also)
     if not stopped or page.older is not None:
-        return Windowed(page, None, LOOKED_AT)
+        return Windowed(page, None, looked_at)
     older = call.here(before=str(stopped[0]))
     further = Listing(page.rows, older, page.newest, page.is_filtered)
-    return Windowed(further, time_of(stopped[0]), LOOKED_AT)
+    return Windowed(further, time_of(stopped[0]), looked_at)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from console.web.pages import replays
+from console.web.pages import dead, replays
 from payouts.errors import PayoutsError
 from payouts.people import Role
 from payouts.sealing import SEALED
@@ -102,6 +102,24 @@ def test_a_replay_is_asked_for_from_its_preview_and_followed(site: Site) -> None
     late = anna.client.post(f"{at}/cancel", data=form)
     assert "is over" in anna.reads(late.headers["location"])
     assert f"rep_{row.id}" in anna.reads("/replays")
+
+
+@pytest.mark.parametrize("many", [1, 100])
+def test_a_cause_is_narrowed_however_many_events_it_has(
+    site: Site, monkeypatch: pytest.MonkeyPatch, many: int
+) -> None:
+    monkeypatch.setattr(dead, "MANY", many)
+    die(site, "one", "two")
+    anna, group = site.visit(), group_of(site)
+    account = anna.json(f"/dead/{group}")["events"][0]["account"]
+    for filters, found in (
+        ("status=dead", ["evt_two", "evt_one"]),
+        (f"account={account}&type=payout.paid", ["evt_two", "evt_one"]),
+        (f"account={account}&status=dismissed", []),
+        ("type=payout.failed", []),
+    ):
+        shown = anna.json(f"/dead/{group}?{filters}")["events"]
+        assert [event["event_id"] for event in shown] == found
 
 
 def test_a_preview_of_many_events_tries_some_at_once_and_more_if_asked_to(

@@ -28,6 +28,8 @@ from payouts.storage.invariants import Invariant, all_invariants
 from payouts.storage.ledger_queries import journal, journal_floor
 from payouts.storage.queries import Filters, payout_list
 
+OF_PARTNER_LOOKED_AT = 5_000
+"""Transactions of a partner that are looked at for one page: they lie apart from each other."""
 CHECK = Verb(
     "Check now",
     "A worker checks all invariants and counts the sums anew; for large books that takes minutes.",
@@ -112,6 +114,7 @@ def transactions(call: Call) -> Response:
         {"kind": "kind", "reference": "reference"},
         narrow=(call.asked("kind") or call.asked("reference")) is not None,
         also=("partner",),
+        most=None if whose is None else OF_PARTNER_LOOKED_AT,
     )
     return call.page(
         "transactions.html",
