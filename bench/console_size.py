@@ -28,6 +28,7 @@ from payouts.settings import Settings
 from tests.support.servers import free_port, wait_until
 
 OPEN_PAGES = 50
+BESIDE = NONE, PAGES, BURN = "none", f"{OPEN_PAGES} open pages", "as much of a core, nothing asked"
 STEADY_S = 20
 MOST_S = 4
 MOST_PER_S = 20_000
@@ -86,33 +87,39 @@ def report_pages(bed: Bed, size: Size, times: int) -> None:
 
 
 def report_live(bed: Bed, rounds: int) -> None:
-    """The receiver alone and beside open pages, by turns."""
+    """The receiver alone, beside open pages, and beside what takes as much of a core, by turns."""
     receiver, port = bed.serve("webhooks")
-    steady: dict[bool, list[float]] = {False: [], True: []}
-    most: dict[bool, list[float]] = {False: [], True: []}
+    steady: dict[str, list[float]] = {name: [] for name in BESIDE}
+    most: dict[str, list[float]] = {name: [] for name in BESIDE}
+    waited: dict[str, list[float]] = {name: [] for name in BESIDE}
     watched = Watched()
     with _console(bed, core=LOAD_CORE) as site:
-        for turn in range(rounds * 2):
-            beside = turn % 2 == 1
-            with _open_pages(bed, site, watched) if beside else _nothing():
-                steady[beside] += _answered(port, STEADY_S)
-                most[beside].append(bed.wrk(port, CONNECTIONS, MOST_S, MOST_PER_S))
+        for turn in range(rounds * len(BESIDE)):
+            name = BESIDE[turn % len(BESIDE)]
+            with _beside(name, bed, site, watched):
+                began_s, before_s = time.monotonic(), _waited_s(receiver)
+                steady[name] += _answered(port, STEADY_S)
+                waited[name].append((_waited_s(receiver) - before_s) / (time.monotonic() - began_s))
+                most[name].append(bed.wrk(port, CONNECTIONS, MOST_S, MOST_PER_S))
             pause()
     bed.end(receiver)
-    (p50, p99), (alone50, alone99) = (percentiles(sorted(steady[beside])) for beside in (True, False))
-    rate, alone = (sum(most[beside]) / len(most[beside]) for beside in (True, False))
-    print(
-        f"| answered, {EVENTS_PER_S} events/s, {OPEN_PAGES} open pages, p50 and p99 "
-        f"| {p50:.1f} ms, {p99:.1f} ms "
-        f"| none: {alone50:.1f} ms, {alone99:.1f} ms | {p99 / alone99:.2f} | ≤ 1.1 |"
-    )
-    print(
-        f"| acknowledged/s, {CONNECTIONS} connections, {OPEN_PAGES} open pages | {rate:,.0f} "
-        f"| none: {alone:,.0f} | {rate / alone:.2f} | ≥ 0.95 |"
-    )
-    each = (" ".join(f"{one:,.0f}" for one in most[beside]) for beside in (True, False))
-    print(f"| the rounds of that | {next(each)} | none: {next(each)} | | – |")
-    share, per_s = watched.cpu_s / watched.took_s, watched.asked / watched.took_s
+    alone = percentiles(sorted(steady[NONE]))
+    for name, goal in ((PAGES, "≤ 1.1"), (BURN, "–")):
+        p50, p99 = percentiles(sorted(steady[name]))
+        print(
+            f"| answered, {EVENTS_PER_S} events/s, {name}, p50 and p99 | {p50:.1f} ms, {p99:.1f} ms "
+            f"| none: {alone[0]:.1f} ms, {alone[1]:.1f} ms | {p99 / alone[1]:.2f} | {goal} |"
+        )
+        rate, none = (sum(most[each]) / len(most[each]) for each in (name, NONE))
+        print(
+            f"| acknowledged/s, {CONNECTIONS} connections, {name} | {rate:,.0f} "
+            f"| none: {none:,.0f} | {rate / none:.2f} | {goal.replace('≤ 1.1', '≥ 0.95')} |"
+        )
+    for name in BESIDE:
+        share = sum(waited[name]) / len(waited[name])
+        each = " ".join(f"{one:,.0f}" for one in most[name])
+        print(f"| {name}: the receiver waits for its core; rates by turn | {share:.1%} | {each} | | – |")
+    share, per_s = watched.share, watched.asked / watched.took_s
     print(f"| the console meanwhile | {share:.0%} of a core | {per_s:.1f} pages/s | | – |")
 
 
@@ -130,6 +137,11 @@ class Watched:
     took_s: float = 0.0
     cpu_s: float = 0.0
     asked: int = 0
+
+    @property
+    def share(self) -> float:
+        """Of a core."""
+        return self.cpu_s / self.took_s
 
 
 @contextmanager
@@ -180,8 +192,16 @@ def _open_pages(bed: Bed, site: _Site, watched: Watched) -> Iterator[None]:
 
 
 @contextmanager
-def _nothing() -> Iterator[None]:
-    yield
+def _beside(name: str, bed: Bed, site: _Site, watched: Watched) -> Iterator[None]:
+    if name == PAGES:
+        with _open_pages(bed, site, watched):
+            yield
+    elif name == BURN:
+        burning = bed.start("bench.burn", f"{watched.share:.3f}", core=LOAD_CORE)
+        yield
+        bed.end(burning)
+    else:
+        yield
 
 
 def _answered(port: int, seconds: int) -> list[float]:
@@ -209,6 +229,12 @@ def _select_1(bed: Bed, times: int) -> tuple[float, float]:
             took.append((time.perf_counter() - began) * 1000)
     took.sort()
     return took[times // 2], took[int(times * 0.95)]
+
+
+def _waited_s(process: subprocess.Popen[bytes]) -> float:
+    """How long its threads have waited for a core that was taken."""
+    threads = Path(f"/proc/{process.pid}/task").iterdir()
+    return sum(int((thread / "schedstat").read_text().split()[1]) for thread in threads) / 1e9
 
 
 def _cpu_s(process: subprocess.Popen[bytes]) -> float:

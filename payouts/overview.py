@@ -113,8 +113,8 @@ class Overviewer:
     def _redis(self, hours: int) -> tuple[RedisView | None, Dependency]:
         try:
             view = redis_view(
-                *(self.client, self.namespace, self.minutes, self.queues),
-                *(hours, WINDOW_MINUTES, self.clock),
+                *(self.client, self.namespace, self.queues, hours, WINDOW_MINUTES, self.clock),
+                self.minutes,
             )
         except (redis.RedisError, OSError) as error:
             return None, Dependency("redis", False, None, said_of(error))

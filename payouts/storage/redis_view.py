@@ -54,14 +54,18 @@ class RedisView:
 def redis_view(
     client: redis.Redis,
     namespace: str,
-    minutes: Minutes,
     queues: Sequence[str],
     hours: int,
     window_minutes: int,
     clock: Clock,
+    minutes: Minutes | None = None,
 ) -> RedisView:
-    """Look, `hours` back (1 to 48). Raises redis.RedisError."""
+    """Look, `hours` back (1 to 48). Raises redis.RedisError.
+
+    `minutes`: kept by whoever looks again and again, so that each is asked for once.
+    """
     now_ms, presence = clock(), Presence(client, namespace, clock)
+    minutes = minutes or Minutes(namespace)
     charted = min(max(hours, 1), HOURS_MOST) * 60
     with client.pipeline(transaction=False) as pipe:
         presence.ask_seen(pipe)

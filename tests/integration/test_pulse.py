@@ -23,7 +23,7 @@ NOON_MS = 1_790_000_000_000 // MINUTE_MS * MINUTE_MS
 def view(
     client: redis.Redis, at_ms: int = NOON_MS, hours: int = 1, minutes: Minutes | None = None
 ) -> RedisView:
-    return redis_view(client, "payouts", minutes or Minutes("payouts"), QUEUES, hours, 5, lambda: at_ms)
+    return redis_view(client, "payouts", QUEUES, hours, 5, lambda: at_ms, minutes)
 
 
 def counted(seen: RedisView) -> dict[int, dict[Key, int]]:
