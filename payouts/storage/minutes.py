@@ -128,8 +128,23 @@ class Minutes:
         }
         return minutes
 
+    def lately(self, client: redis.Redis, now_ms: int, minutes: int) -> dict[Key, int]:
+        """All that was counted in the last `minutes`, with the one that runs. Raises redis.RedisError."""
+        with client.pipeline(transaction=False) as pipe:
+            self.ask(pipe, now_ms, minutes, minutes)
+            return summed(self.read(pipe.execute(), now_ms))
+
     def _key(self, minute: int) -> str:
         return f"{self._prefix}{minute}"
+
+
+def summed(minutes: Sequence[Minute]) -> dict[Key, int]:
+    """All that was counted in these."""
+    total: dict[Key, int] = {}
+    for minute in minutes:
+        for key, count in minute.counts.items():
+            total[key] = total.get(key, 0) + count
+    return total
 
 
 def _counts(answer: Any) -> dict[Key, int]:

@@ -9,7 +9,7 @@ import redis
 
 from payouts.clock import Clock
 from payouts.meters import Key
-from payouts.storage.minutes import HOURS_MOST, Minute, Minutes
+from payouts.storage.minutes import HOURS_MOST, Minute, Minutes, summed
 from payouts.storage.presence import SEEN_WITHIN_MS, Presence, ProcessState, Seen
 
 
@@ -82,7 +82,7 @@ def redis_view(
     counted = minutes.read(asked, answers[-len(asked) :], now_ms, charted)
     return RedisView(
         counted,
-        _sum(counted[-window_minutes - 1 :]),
+        summed(counted[-window_minutes - 1 :]),
         [
             Process(each, now_ms - each.at_ms <= SEEN_WITHIN_MS, state)
             for each, state in zip(seen, states, strict=True)
@@ -106,11 +106,3 @@ def _read_queues(queues: Sequence[str], answers: Sequence[int]) -> list[QueueDep
         waiting, undone, delayed = answers[3 * at : 3 * at + 3]
         found.append(QueueDepth(name, waiting, max(0, undone - waiting), delayed))
     return found
-
-
-def _sum(minutes: Sequence[Minute]) -> dict[Key, int]:
-    total: dict[Key, int] = {}
-    for minute in minutes:
-        for key, count in minute.counts.items():
-            total[key] = total.get(key, 0) + count
-    return total
