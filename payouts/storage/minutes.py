@@ -131,8 +131,8 @@ class Minutes:
     def lately(self, client: redis.Redis, now_ms: int, minutes: int) -> dict[Key, int]:
         """All that was counted in the last `minutes`, with the one that runs. Raises redis.RedisError."""
         with client.pipeline(transaction=False) as pipe:
-            self.ask(pipe, now_ms, minutes, minutes)
-            return summed(self.read(pipe.execute(), now_ms))
+            asked = self.ask(pipe, now_ms, minutes, minutes)
+            return summed(self.read(asked, pipe.execute(), now_ms, minutes))
 
     def _key(self, minute: int) -> str:
         return f"{self._prefix}{minute}"
