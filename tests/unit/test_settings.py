@@ -201,3 +201,27 @@ def test_a_wrong_setting_of_the_identity_provider_stops_the_start(
         load_settings()
     assert str(caught.value).startswith(said)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("10.0.0.5, proxy.internal", "'proxy.internal' is no address or network"),
+        ("10.0.0.5/8", "did you mean 10.0.0.0/8?"),
+        ("0.0.0.0/0", "0.0.0.0/0 is everybody"),
+        ("10.0.0.5,::/0", "::/0 is everybody"),
+    ],
+)
+def test_proxies_that_cannot_be_trusted_stop_the_start(
+    value: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRUSTED_PROXIES", value)
+    with pytest.raises(SettingsError, match=r"^TRUSTED_PROXIES: ") as caught:
+        load_settings()
+    assert said in str(caught.value)
+
+
+def test_proxies_are_addresses_and_networks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRUSTED_PROXIES", "10.0.0.5, 10.1.0.0/16,")
+    proxies = load_settings().proxies
+    assert [proxies.cover(each) for each in ("10.0.0.5", "10.1.2.3", "10.0.0.6")] == [True, True, False]
