@@ -1,12 +1,12 @@
 """notices are listed by account
 
-Revision: 0015
+Revision: 0016
 """
 
 from alembic import op
 
-revision = "0015"
-down_revision = "0014"
+revision = "0016"
+down_revision = "0015"
 branch_labels = None
 depends_on = None
 
