@@ -3,6 +3,7 @@
 import argparse
 import shutil
 import sys
+from pathlib import Path
 
 from bench.bed import BUFFER_POOL, Bed
 from bench.console_size import report
@@ -39,11 +40,16 @@ def main() -> None:
     parser.add_argument("--dead", type=int, default=100_000, help="dead ones among them, and to replay")
     parser.add_argument("--payload", type=int, default=200, help="bytes of a payload in that inbox")
     parser.add_argument("--times", type=int, default=100, help="how often each question about it is asked")
+    parser.add_argument(
+        "--keep", type=Path, help="keep the console's database in this folder, and use it if it is there"
+    )
     options = parser.parse_args()
+    if options.keep and options.only != "console":
+        parser.error("--keep goes with --only console")
     for program in ("wrk", "taskset", "mariadbd", "redis-server"):
         if not shutil.which(program):
             sys.exit(f"bench needs {program}: apt-get install wrk util-linux mariadb-server redis-server")
-    with Bed() as bed:
+    with Bed(options.keep) as bed:
         if not options.only:
             print("Service on core 0, load on core 1; MariaDB (flush at every commit, buffer pool")
             print(

@@ -35,17 +35,20 @@ class BenchSqlServer(SqlServer):
 class Bed:
     """One run's servers, database and processes."""
 
-    def __init__(self) -> None:
+    def __init__(self, keep: Path | None = None) -> None:
+        """`keep`: a folder for the database that outlives the run; it is made if it is not there."""
         self.folder = Path(tempfile.mkdtemp(prefix="bench-"))
-        self.sql = BenchSqlServer(self.folder / "mariadb")
+        self.keep = keep.resolve() if keep else None
+        self.sql = BenchSqlServer((self.keep or self.folder) / "mariadb")
         self.redis = RedisServer(self.folder / "redis", appendfsync="everysec")
         self.processes: list[subprocess.Popen[bytes]] = []
 
     def __enter__(self) -> "Bed":
         for server in (self.sql, self.redis):
-            server.folder.mkdir()
+            server.folder.mkdir(parents=True, exist_ok=True)
             server.start()
-        self.fresh()
+        if not self.keep:
+            self.fresh()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -58,10 +61,26 @@ class Bed:
 
     def fresh(self) -> None:
         """An empty database and an empty Redis."""
-        self.database_url = self.sql.new_database()
+        if self.keep:
+            self._drop_all()
+        self._use(self.sql.new_database())
+
+    def open_kept(self, name: str) -> None:
+        """The database `name` of a run before, brought up to this version."""
+        self._use(self.sql.address(name))
+
+    def _use(self, database_url: str) -> None:
+        self.database_url = database_url
         self.engine = build_engine(self.database_url, timeout_s=120, pool_size=8)
         migrate.upgrade(self.engine)
         self.redis.client.flushall()
+
+    def _drop_all(self) -> None:
+        """What a run before left half made."""
+        with self.sql.connect() as connection, connection.cursor() as cursor:
+            cursor.execute("SHOW DATABASES LIKE 'payouts\\_%'")
+            for (name,) in cursor.fetchall():
+                cursor.execute(f"DROP DATABASE {name}")
 
     def start(self, *module: str, core: int | None = SERVICE_CORE, **env: str) -> subprocess.Popen[bytes]:
         """Start `python -m module…`, pinned to `core`."""

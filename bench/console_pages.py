@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 
 from bench.console_rows import DAY_MS, REQUEST_STATUS_OF_FEW, STATUS_OF_FEW, TYPE_OF_FEW, Size
 from payouts.ids import floor_id
+from payouts.period import month_of
 from payouts.storage.schema import metadata
 
 GOAL_MS = 150
@@ -36,7 +37,7 @@ def asked(client: httpx.Client, paths: list[str], times: int) -> Iterator[Took]:
         answer, cold_ms = _get(client, path)
         if answer.status_code == 404:
             continue  # a page of another version
-        if answer.status_code != 200:
+        if answer.status_code not in (200, 303):
             yield Took(f"{path} failed: {answer.status_code}", cold_ms, cold_ms, cold_ms, cold_ms)
             continue
         again = times if cold_ms < SLOW_MS else 3
@@ -59,6 +60,9 @@ def paths_of(connection: Connection, size: Size) -> list[str]:
             *(f"type={TYPE_OF_FEW}&status=dead", "type=payout.canceled&status=ignored"),
             *("type=balance.available&status=applied", f"account={large}&status=retrying"),
             *("object=po_none", "since=1h", "until=170d", "since=172d&until=170d&status=dead"),
+            *("error=settlement", "error=step+39", "error=unheard", "error=settlement&type=payout.paid"),
+            *(f"error=settlement&account={large}", f"error=settlement&type={TYPE_OF_FEW}"),
+            *("type=payout.paid&status=applied", f"type=account.updated&status=applied&account={large}"),
         ],
         "/dead": [
             *("status=dead", "status=dismissed", "type=payout.paid", "type=payout.canceled"),
@@ -67,11 +71,6 @@ def paths_of(connection: Connection, size: Size) -> list[str]:
         f"/dead/{0:016x}": ["type=payout.paid", f"account={large}", f"account={small}"],
         f"/dead/{39:016x}": ["type=payout.paid", f"account={large}", f"account={small}"],
         "/replays": ["status=done", "status=canceled", "status=running"],
-        "/replays/preview": [
-            *("status=dead", f"fingerprint={0:016x}", f"fingerprint={39:016x}", f"account={large}"),
-            *("type=payout.canceled", f"type={TYPE_OF_FEW}", "since=1d", "error=settlement"),
-            *("type=payout.paid&status=applied", f"account={small}&status=dead"),
-        ],
         "/payouts": [
             *("status=paid", "status=queued", "status=awaiting_approval", "status=returned"),
             *(f"status={REQUEST_STATUS_OF_FEW}", "status=shadowed", "waits_for=hold", "waits_for=limit"),
@@ -115,19 +114,36 @@ def paths_of(connection: Connection, size: Size) -> list[str]:
         "/operations": [],
         "/operations/limits": [],
         "/operations/schedules": [],
-        "/operations/notifications": [
+        "/operations/notices": [
             *("status=dead", "status=delivered", "status=pending", "name=payout.completed"),
+            *(f"account={large}", f"account={small}", "status=dead&name=payout.completed"),
+            *(f"account={large}&status=dead", "name=unheard.of", "status=dead&name=unheard.of"),
         ],
         "/people": [],
         "/me": [],
     }  # fmt: skip
-    paths = ["/"]
+    month = month_of(size.until_ms - 90 * DAY_MS)
+    paths = ["/", *(f"/?hours={hours}" for hours in (1, 24, 48))]
+    paths += [f"/find?q={what}" for what in (large, small, "partner-1", "po_none", "nobody", "77", "po none")]
     for path, filters in lists.items():
         paths.append(path)
         paths += [f"{path}?{one}" for one in filters]
         paths += [f"{path}?before={one}" for one in (middle, old)]
         paths += [f"{path}?{one}&before={middle}" for one in filters[:2]]
+    previews = [
+        *("status=dead", f"group={0:016x}", f"group={39:016x}", f"account={large}", "type=payout.canceled"),
+        *(f"type={TYPE_OF_FEW}", "since=1d", "error=settlement", "type=payout.paid&status=applied"),
+        f"account={small}&status=dead",
+    ]
+    paths += [f"/replays/preview?{one}" for one in previews]
     paths += find.single_pages()
+    partner = find.one("id FROM partners ORDER BY id")
+    paths += [f"/partners/{partner}/statement?month={one}" for one in (month, month.next)]
+    place = find.one(
+        f"CONCAT(effective_at_ms, '-', id) FROM ledger_transactions WHERE partner_id = {partner} "
+        f"AND effective_at_ms > {month.next.from_ms} ORDER BY effective_at_ms, id"
+    )
+    paths.append(f"/partners/{partner}/statement?month={month.next}&behind={place}")
     for table in metadata.sorted_tables:
         paths.append(f"/data/{table.name}/list")
         if "id" in table.c:
@@ -144,10 +160,14 @@ class _Finder:
     def single_pages(self) -> list[str]:
         made = []
         for page, what in _SINGLE:
-            found = self._connection.exec_driver_sql(f"SELECT {what} LIMIT 1").scalar()
+            found = self.one(what)
             if found is not None:
                 made.append(page.format(found))
         return made
+
+    def one(self, what: str) -> object:
+        """The first of what is selected."""
+        return self._connection.exec_driver_sql(f"SELECT {what} LIMIT 1").scalar()
 
 
 def _account(partner: int) -> str:
@@ -173,6 +193,11 @@ _SINGLE = (
     ("/partners/{}", "id FROM partners ORDER BY id DESC"),
     ("/partners/{}/statement", "id FROM partners ORDER BY id"),
     ("/replays/rep_{}", "id FROM replays ORDER BY id DESC"),
+    ("/replays/rep_{}?outcome=failed", "id FROM replays ORDER BY id DESC"),
+    ("/replays/rep_{}", "id FROM replays ORDER BY id"),
+    ("/operations/notices/{}", "id FROM outbox ORDER BY id"),
+    ("/people/{}", "name FROM people"),
+    ("/people/tokens", "id FROM people"),
     ("/ledger/transactions/{}", "id FROM ledger_transactions ORDER BY id"),
     ("/reconciliation/{}", "id FROM differences ORDER BY id"),
     ("/completeness/proofs/{}", "id FROM proofs ORDER BY id"),

@@ -1,5 +1,6 @@
 """The console beside a large database: how soon its pages answer, and what open pages cost the receiver."""
 
+import json
 import os
 import signal
 import subprocess
@@ -7,13 +8,14 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import httpx
 
 from bench.bed import LOAD_CORE, Bed, pause
 from bench.console_pages import GOAL_MS, Took, asked, paths_of
+from bench.console_redis import fill_redis
 from bench.console_rows import Size, new_size
 from bench.console_tables import fill
 from bench.events import PATH, bodies, sign
@@ -22,30 +24,54 @@ from payouts.access import Step, add_person, give_person_token
 from payouts.clock import now_ms
 from payouts.ids import IdMaker
 from payouts.people import BOOTSTRAP, Role
+from payouts.settings import Settings
 from tests.support.servers import free_port, wait_until
 
 OPEN_PAGES = 50
+BESIDE = NONE, PAGES, BURN = "none", f"{OPEN_PAGES} open pages", "as much of a core, nothing asked"
 STEADY_S = 20
 MOST_S = 4
 MOST_PER_S = 20_000
 CONNECTIONS = 256
+NOTE = "console.json"
+"""What the kept database has, written once it is full."""
 BARE = "/sign-in"
 """A page that asks no database."""
 
 
 def report(bed: Bed, events: int, payouts: int, times: int, rounds: int) -> None:
     """Print both tables."""
-    bed.fresh()
-    size = new_size(events, payouts)
-    began = time.monotonic()
-    rows = dict(fill(bed.database_url, size))
-    print(f"| rows made | {sum(rows.values()):,} in {time.monotonic() - began:,.0f} s | | | – |", flush=True)
+    size = _kept(bed, events, payouts) or _filled(bed, new_size(events, payouts))
     report_pages(bed, size, times)
     report_live(bed, rounds)
 
 
+def _filled(bed: Bed, size: Size) -> Size:
+    bed.fresh()
+    began = time.monotonic()
+    rows = dict(fill(bed.database_url, size))
+    print(f"| rows made | {sum(rows.values()):,} in {time.monotonic() - began:,.0f} s | | | – |", flush=True)
+    if bed.keep:
+        note = {"database": bed.database_url.rpartition("/")[2], **asdict(size)}
+        (bed.keep / NOTE).write_text(json.dumps(note))
+    return size
+
+
+def _kept(bed: Bed, events: int, payouts: int) -> Size | None:
+    """How large the database is that a run before filled and kept; None: there is none of that size."""
+    if not bed.keep or not (bed.keep / NOTE).exists():
+        return None
+    note = json.loads((bed.keep / NOTE).read_text())
+    database, size = note.pop("database"), Size(**note)
+    if (size.events, size.payouts) != (events, payouts):
+        return None
+    bed.open_kept(database)
+    return size
+
+
 def report_pages(bed: Bed, size: Size, times: int) -> None:
     """Each page, the slowest first; then what any page costs at least."""
+    fill_redis(bed.redis.client, Settings.model_fields["queue_namespace"].default)
     with _console(bed) as site:
         with bed.engine.connect() as connection:
             paths = paths_of(connection, size)
@@ -61,33 +87,39 @@ def report_pages(bed: Bed, size: Size, times: int) -> None:
 
 
 def report_live(bed: Bed, rounds: int) -> None:
-    """The receiver alone and beside open pages, by turns."""
+    """The receiver alone, beside open pages, and beside what takes as much of a core, by turns."""
     receiver, port = bed.serve("webhooks")
-    steady: dict[bool, list[float]] = {False: [], True: []}
-    most: dict[bool, list[float]] = {False: [], True: []}
+    steady: dict[str, list[float]] = {name: [] for name in BESIDE}
+    most: dict[str, list[float]] = {name: [] for name in BESIDE}
+    waited: dict[str, list[float]] = {name: [] for name in BESIDE}
     watched = Watched()
     with _console(bed, core=LOAD_CORE) as site:
-        for turn in range(rounds * 2):
-            beside = turn % 2 == 1
-            with _open_pages(bed, site, watched) if beside else _nothing():
-                steady[beside] += _answered(port, STEADY_S)
-                most[beside].append(bed.wrk(port, CONNECTIONS, MOST_S, MOST_PER_S))
+        for turn in range(rounds * len(BESIDE)):
+            name = BESIDE[turn % len(BESIDE)]
+            with _beside(name, bed, site, watched):
+                began_s, before_s = time.monotonic(), _waited_s(receiver)
+                steady[name] += _answered(port, STEADY_S)
+                waited[name].append((_waited_s(receiver) - before_s) / (time.monotonic() - began_s))
+                most[name].append(bed.wrk(port, CONNECTIONS, MOST_S, MOST_PER_S))
             pause()
     bed.end(receiver)
-    (p50, p99), (alone50, alone99) = (percentiles(sorted(steady[beside])) for beside in (True, False))
-    rate, alone = (sum(most[beside]) / len(most[beside]) for beside in (True, False))
-    print(
-        f"| answered, {EVENTS_PER_S} events/s, {OPEN_PAGES} open pages, p50 and p99 "
-        f"| {p50:.1f} ms, {p99:.1f} ms "
-        f"| none: {alone50:.1f} ms, {alone99:.1f} ms | {p99 / alone99:.2f} | ≤ 1.1 |"
-    )
-    print(
-        f"| acknowledged/s, {CONNECTIONS} connections, {OPEN_PAGES} open pages | {rate:,.0f} "
-        f"| none: {alone:,.0f} | {rate / alone:.2f} | ≥ 0.95 |"
-    )
-    each = (" ".join(f"{one:,.0f}" for one in most[beside]) for beside in (True, False))
-    print(f"| the rounds of that | {next(each)} | none: {next(each)} | | – |")
-    share, per_s = watched.cpu_s / watched.took_s, watched.asked / watched.took_s
+    alone = percentiles(sorted(steady[NONE]))
+    for name, goal in ((PAGES, "≤ 1.1"), (BURN, "–")):
+        p50, p99 = percentiles(sorted(steady[name]))
+        print(
+            f"| answered, {EVENTS_PER_S} events/s, {name}, p50 and p99 | {p50:.1f} ms, {p99:.1f} ms "
+            f"| none: {alone[0]:.1f} ms, {alone[1]:.1f} ms | {p99 / alone[1]:.2f} | {goal} |"
+        )
+        rate, none = (sum(most[each]) / len(most[each]) for each in (name, NONE))
+        print(
+            f"| acknowledged/s, {CONNECTIONS} connections, {name} | {rate:,.0f} "
+            f"| none: {none:,.0f} | {rate / none:.2f} | {goal.replace('≤ 1.1', '≥ 0.95')} |"
+        )
+    for name in BESIDE:
+        share = sum(waited[name]) / len(waited[name])
+        each = " ".join(f"{one:,.0f}" for one in most[name])
+        print(f"| {name}: the receiver waits for its core; rates by turn | {share:.1%} | {each} | | – |")
+    share, per_s = watched.share, watched.asked / watched.took_s
     print(f"| the console meanwhile | {share:.0%} of a core | {per_s:.1f} pages/s | | – |")
 
 
@@ -105,6 +137,11 @@ class Watched:
     took_s: float = 0.0
     cpu_s: float = 0.0
     asked: int = 0
+
+    @property
+    def share(self) -> float:
+        """Of a core."""
+        return self.cpu_s / self.took_s
 
 
 @contextmanager
@@ -155,8 +192,16 @@ def _open_pages(bed: Bed, site: _Site, watched: Watched) -> Iterator[None]:
 
 
 @contextmanager
-def _nothing() -> Iterator[None]:
-    yield
+def _beside(name: str, bed: Bed, site: _Site, watched: Watched) -> Iterator[None]:
+    if name == PAGES:
+        with _open_pages(bed, site, watched):
+            yield
+    elif name == BURN:
+        burning = bed.start("bench.burn", f"{watched.share:.3f}", core=LOAD_CORE)
+        yield
+        bed.end(burning)
+    else:
+        yield
 
 
 def _answered(port: int, seconds: int) -> list[float]:
@@ -184,6 +229,12 @@ def _select_1(bed: Bed, times: int) -> tuple[float, float]:
             took.append((time.perf_counter() - began) * 1000)
     took.sort()
     return took[times // 2], took[int(times * 0.95)]
+
+
+def _waited_s(process: subprocess.Popen[bytes]) -> float:
+    """How long its threads have waited for a core that was taken."""
+    threads = Path(f"/proc/{process.pid}/task").iterdir()
+    return sum(int((thread / "schedstat").read_text().split()[1]) for thread in threads) / 1e9
 
 
 def _cpu_s(process: subprocess.Popen[bytes]) -> float:

@@ -23,6 +23,7 @@ from bench.console_rows import (
 from payouts.storage.engine import build_engine
 from payouts.storage.schema import metadata
 
+REPLAYS = 301
 NO_DETAILS = '{"cut":false,"missing":[],"not_healed":[],"reasons":{},"types":null,"unlisted":[]}'
 PAYLOAD = 'CONCAT(\'{"object": "event", "filler": "\', REPEAT(\'x\', 200), \'"}\')'
 
@@ -315,19 +316,29 @@ def _watched(size: Size) -> Iterator[tuple[str, int, Values, str]]:
         "began_at_ms": size.at("n", DAYS * 4), "moved_at_ms": size.at("n", DAYS * 4),
         "ended_at_ms": size.at("n", DAYS * 4), "next_account": "''", "partner_id": 0, "reads": 100,
     }, "1"  # fmt: skip
-    replay = row_id(size.at("{0}", 300), "{0}")
-    yield "replays", 300, {
+    replay, all_at_once = row_id(size.at("{0}", REPLAYS), "{0}"), size.events // 25
+    yield "replays", REPLAYS, {
         "id": replay.format("n"), "account": "'platform'", "status": "IF(n MOD 10 = 1, 'canceled', 'done')",
         "selection": "'{\"type\":\"payout.paid\",\"status\":\"dead\"}'", "reason": "'mended'",
         "requested_by": "'anna'", "version": "'1'", "rate_per_s": 0, "position": 0, "until_id": 0,
-        "total": size.events // 15_000, "applied": size.events // 15_000, "unchanged": 0, "waiting": 0,
-        "failed": 0, "created_at_ms": size.at("n", 300), "ended_at_ms": f"{size.at('n', 300)} + 60000",
+        "total": f"IF(n = {REPLAYS}, {all_at_once}, {size.events // 15_000})",
+        "applied": f"IF(n = {REPLAYS}, {all_at_once}, {size.events // 15_000})", "unchanged": 0,
+        "waiting": 0, "failed": 0, "created_at_ms": size.at("n", REPLAYS),
+        "ended_at_ms": f"{size.at('n', REPLAYS)} + 60000",
         "lease_until_ms": 0, "deaths": 0,
     }, "1"  # fmt: skip
     event = f"(n * {size.dead_each} - {size.dead_each - 4})"
     yield "replay_items", size.events // size.dead_each, {
-        "replay_id": replay.format(f"(n * 300 DIV {size.events // size.dead_each + 1} + 1)"),
+        "replay_id": replay.format(f"(n * {REPLAYS - 1} DIV {size.events // size.dead_each + 1} + 1)"),
         "inbox_id": size.inbox_id(event), "account": account_of(size.partner_of(size.payout_of(event))),
         "event_id": event_name(event), "status_before": "'dead'", "outcome": "'applied'", "version": "'1'",
         "done_at_ms": size.until_ms,
+    }, "1"  # fmt: skip
+    event = "(n * 25 - 7)"  # the last replay: very many at once
+    yield "replay_items", all_at_once, {
+        "replay_id": replay.format(REPLAYS), "inbox_id": size.inbox_id(event),
+        "account": account_of(size.partner_of(size.payout_of(event))), "event_id": event_name(event),
+        "status_before": "'applied'",
+        "outcome": "ELT(n MOD 4 + 1, 'applied', 'unchanged', 'unchanged', 'failed')",
+        "version": "'1'", "done_at_ms": size.until_ms,
     }, "1"  # fmt: skip

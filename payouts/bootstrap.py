@@ -39,6 +39,7 @@ from payouts.sending import Sender
 from payouts.settings import Settings
 from payouts.shelf import open_shelf
 from payouts.storage.engine import build_engine
+from payouts.storage.minutes import Minutes
 from payouts.storage.spill import Spill
 from payouts.storage.token_bucket import TokenBucket
 from payouts.storage.trail import Trail
@@ -69,7 +70,8 @@ def open_overviewer(
 ) -> Overviewer:
     """What looks at everything at once. `queues`: the names of those whose depth is told."""
     mode = Mode(settings.environment, settings.livemode, settings.shadow_mode)
-    return Overviewer(engine, client, settings.queue_namespace, queues, mode, clock)
+    namespace = settings.queue_namespace
+    return Overviewer(engine, client, namespace, Minutes(namespace), queues, mode, clock)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from payouts.clock import Clock
 from payouts.doctor.diagnosing import said_of
 from payouts.meters import ABOVE, ANSWERS, LIMITED, TOOK, Key
 from payouts.storage.database_view import DatabaseView, database_view
+from payouts.storage.minutes import Minutes
 from payouts.storage.redis_view import Process, RedisView, redis_view
 from payouts.stripe_state import stripe_state
 from payouts.vitals import WINDOW_MINUTES, Answers, Level, Sign, Used, judge, worst
@@ -94,6 +95,7 @@ class Overviewer:
     engine: Engine
     client: redis.Redis
     namespace: str
+    minutes: Minutes
     queues: Sequence[str]
     mode: Mode
     clock: Clock
@@ -111,7 +113,10 @@ class Overviewer:
 
     def _redis(self, hours: int) -> tuple[RedisView | None, Dependency]:
         try:
-            view = redis_view(self.client, self.namespace, self.queues, hours, WINDOW_MINUTES, self.clock)
+            view = redis_view(
+                *(self.client, self.namespace, self.queues, hours, WINDOW_MINUTES, self.clock),
+                self.minutes,
+            )
         except (redis.RedisError, OSError) as error:
             return None, Dependency("redis", False, None, said_of(error))
         return view, Dependency("redis", True, view.latency_ms, "answers")

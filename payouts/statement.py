@@ -61,14 +61,19 @@ class Statement:
     unsettled: dict[int, int]
     """The same by the transaction that paid it."""
 
-    def lines(self, connection: Connection, behind: Place | None = None) -> Iterator[StatementLine]:
-        """The lines in the order in which they count, read page by page; those after `behind`, if given."""
+    def lines(
+        self, connection: Connection, behind: Place | None = None, at_once: int | None = None
+    ) -> Iterator[StatementLine]:
+        """The lines in the order in which they count, read page by page; those after `behind`, if given.
+
+        `at_once`: how many transactions are read for them at a time, where few are wanted.
+        """
         balance_minor = self.opening_minor
         if behind is not None:
             sums = statement_queries.sums_before(connection, self.partner.id, self.from_ms, behind)
             balance_minor = sum(sums.get(kind, 0) for kind in CLAIM)
         times = (self.from_ms, self.until_ms)
-        for change in statement_queries.changes(connection, self.partner.id, *times, behind):
+        for change in statement_queries.changes(connection, self.partner.id, *times, behind, at_once):
             amount_minor = sum(change.by_kind.get(kind, 0) for kind in CLAIM)
             if amount_minor:
                 balance_minor += amount_minor

@@ -7,8 +7,10 @@ can ask for them. Of sqladmin's routes only those that look are there.
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from jinja2 import ChoiceLoader, PackageLoader
+from markupsafe import Markup, escape
 from sqladmin import Admin, ModelView
 from sqladmin.pagination import Pagination
 from sqlalchemy import Select, Table
@@ -98,6 +100,18 @@ class _TableView(ModelView):
     can_create = can_edit = can_delete = can_export = can_import = False
     page_size = ROWS
 
+    def cells(self, row: Any, key: object) -> Markup:
+        """The cells of a row; the first leads to all of it. `key`: the row's own, as sqladmin names it.
+
+        Made here and not by the template: fifty rows of thirty columns take it as long as all the rest.
+        """
+        first, *others = [(name, getattr(row, name)) for name in self._list_prop_names]
+        address = f"/data/{self.identity}/details/{quote(str(key), safe='')}"
+        link = Markup('<a href="{}" data-open>{}</a>').format(address, first[1])
+        shown = [_CELL % (escape(first[0]), link)]
+        shown += [_CELL % (escape(name), _NULL if value is None else escape(value)) for name, value in others]
+        return Markup("\n").join(shown)
+
     async def list(self, request: Request) -> Pagination:
         """Rows before the one that the address names, newest first."""
         key = self.pk_columns[0]
@@ -145,3 +159,5 @@ def _view(table: Table) -> type[ModelView]:
 
 
 _REGISTRY = registry()
+_CELL = Markup('<td data-label="%s" class="cut">%s</td>')
+_NULL = Markup('<span class="quiet">NULL</span>')

@@ -32,6 +32,13 @@ STREAM_S = 300.0
 BEAT_S = 15.0
 """A line without meaning after so long, so that proxies keep the connection."""
 STREAMS_MOST = 1_000
+TOLD_PER_S = 10
+"""Of many pages so many are told of a change in a second: told all at once, they would all ask at once, and
+whatever shares their cores would wait for them."""
+SPREAD_MOST_S = 5.0
+FEW = 3
+"""So many pages are told at once."""
+_GOLDEN = (5**0.5 - 1) / 2
 
 
 class News:
@@ -40,6 +47,7 @@ class News:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._listeners = 0
+        self._came = 0
         self._changed = asyncio.Condition()
         self._wanted = asyncio.Event()
         self._version = 0
@@ -61,21 +69,27 @@ class News:
         if self._listeners >= STREAMS_MOST:
             return
         self._listeners += 1
+        self._came += 1
+        place = self._came * _GOLDEN % 1  # however many come and go, they stay evenly spread
         self._wanted.set()
-        seen, quiet_s = -1, 0.0
+        clock_s = asyncio.get_running_loop().time
+        seen, said_s, due_s = -1, clock_s(), float("inf")
         try:
             while not until() and not self._over:
+                now_s = clock_s()
                 if seen != self._version and self._topics:
-                    seen, quiet_s = self._version, 0.0
+                    wait_s = place * spread_s(self._listeners) if seen >= 0 else 0.0
+                    due_s = min(due_s, now_s + wait_s)  # changes that come meanwhile are told together
+                if now_s >= due_s:
+                    seen, said_s, due_s = self._version, now_s, float("inf")
                     yield dict(self._topics)
-                elif quiet_s >= BEAT_S:
-                    quiet_s = 0.0
+                elif now_s - said_s >= BEAT_S:
+                    said_s = now_s
                     yield None
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(EVERY_S), self._changed:
-                        await self._changed.wait()
-                        continue
-                quiet_s += EVERY_S
+                else:
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(min(EVERY_S, due_s - now_s)), self._changed:
+                            await self._changed.wait()
         finally:
             self._listeners -= 1
             if not self._listeners:
@@ -100,6 +114,11 @@ class News:
             found = {topic: _digest(values) for topic, values in news(connection).items()}
         # What has no newest row of its own, as ages and counts, is shown anew now and then.
         return {**found, "now": str(self._parts.clock() // NOW_EVERY_MS)}
+
+
+def spread_s(listeners: int) -> float:
+    """Over what time so many pages are told of a change."""
+    return min(listeners / TOLD_PER_S, SPREAD_MOST_S) if listeners > FEW else 0.0
 
 
 def stream(frame: Frame, source: News) -> Callable[[Request], Awaitable[Response]]:

@@ -11,7 +11,8 @@ from payouts.ids import time_of
 from payouts.storage.queries import Filters
 
 LOOKED_AT = 20_000
-Floor = Callable[[Connection, int | None, int], int | None]
+Floor = Callable[[Connection, Filters, int], int | None]
+"""The id down to which so many rows are looked at; None: all of them are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +21,7 @@ class Windowed:
 
     page: Listing
     looked_until_ms: int | None
-    looked_at: int = LOOKED_AT
+    looked_at: int
 
 
 def windowed(
@@ -31,12 +32,14 @@ def windowed(
     *,
     narrow: bool,
     also: Sequence[str] = (),
+    most: int | None = None,
 ) -> Windowed:
-    """As `listed`; where `narrow` is set, each page looks at LOOKED_AT rows at the most."""
+    """As `listed`; where `narrow` is set, each page looks at `most` rows, else LOOKED_AT at the most."""
+    looked_at = most or LOOKED_AT
     stopped: list[int] = []
 
     def bounded(connection: Connection, filters: Filters, limit: int) -> list[dict[str, object]]:
-        lowest = floor(connection, filters.before_id, LOOKED_AT) if narrow else None
+        lowest = floor(connection, filters, looked_at) if narrow else None
         if lowest is not None and lowest > (filters.since_id or 0):
             stopped.append(lowest)
             filters = replace(filters, since_id=lowest)
@@ -44,6 +47,7 @@ def windowed(
 
     page = listed(call, bounded, equal, also)
     if not stopped or page.older is not None:
-        return Windowed(page, None)
+        return Windowed(page, None, looked_at)
     older = call.here(before=str(stopped[0]))
-    return Windowed(Listing(page.rows, older, page.newest, page.is_filtered), time_of(stopped[0]))
+    further = Listing(page.rows, older, page.newest, page.is_filtered)
+    return Windowed(further, time_of(stopped[0]), looked_at)

@@ -4,14 +4,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, func, or_, select, update
+from sqlalchemy import Connection, Row, func, or_, select, update
 
 from payouts.ids import time_of
 from payouts.states import EventStatus
 from payouts.storage.columns import PLATFORM
 from payouts.storage.failure_tables import failure_groups, inbox_failures
 from payouts.storage.paging import page
-from payouts.storage.queries import Filters
+from payouts.storage.queries import Filters, by_index
 from payouts.storage.replay_rows import causes_like
 from payouts.storage.tables import inbox, inbox_attempts
 
@@ -55,20 +55,17 @@ def group(connection: Connection, fingerprint: str) -> dict[str, Any] | None:
     """One cause, with the accounts that have the most of its events, and its newest attempt in full."""
     f, a = inbox_failures.c, inbox_attempts.c
     found = {fingerprint: _empty(fingerprint)}
-    rows = connection.execute(
-        select(f.status, f.type, f.account, func.count().label("events"))
-        .where(f.fingerprint == fingerprint)
-        .group_by(f.status, f.type, f.account)
-    )
-    made, accounts = found[fingerprint], dict[str, int]()
-    for row in rows:
+    is_one = f.fingerprint == fingerprint
+    made = found[fingerprint]
+    for row in connection.execute(
+        select(f.status, f.type, func.count().label("events")).where(is_one).group_by(f.status, f.type)
+    ):
         made[row.status] += row.events
         made["types"][row.type] = made["types"].get(row.type, 0) + row.events
-        accounts[row.account] = accounts.get(row.account, 0) + row.events
     _describe(connection, found)
     if made["first_seen_ms"] is None:
         return None
-    most = sorted(accounts.items(), key=lambda item: (-item[1], item[0]))
+    accounts = _accounts(connection, fingerprint)
     newest = select(*inbox_attempts.c).where(a.fingerprint == fingerprint).order_by(a.id.desc()).limit(1)
     attempt = connection.execute(newest).first()
     event_id = None
@@ -76,17 +73,39 @@ def group(connection: Connection, fingerprint: str) -> dict[str, Any] | None:
         event_id = connection.scalar(select(inbox.c.event_id).where(inbox.c.id == attempt.inbox_id))
     return {
         **made,
-        "account_count": len(accounts),
-        "accounts": dict(most[:ACCOUNTS_SHOWN]),
+        "account_count": accounts[0].accounts if accounts else 0,
+        "accounts": {row.account: row.events for row in accounts},
         "newest_attempt": None if attempt is None else {**attempt._mapping, "event_id": event_id},
     }
 
 
+def _accounts(connection: Connection, fingerprint: str) -> Sequence[Row[Any]]:
+    """The `account`s with most `events` of a cause, and of how many `accounts` it has events: counted by the
+    database, for a common cause has thousands."""
+    f = inbox_failures.c
+    each = (
+        select(f.account, func.count().label("events"))
+        .where(f.fingerprint == fingerprint)
+        .group_by(f.account)
+        .subquery()
+    )
+    query = select(each.c.account, each.c.events, func.count().over().label("accounts"))
+    return connection.execute(
+        query.order_by(each.c.events.desc(), each.c.account).limit(ACCOUNTS_SHOWN)
+    ).all()
+
+
 def failure_list(
-    connection: Connection, filters: Filters, limit: int, error: str | None = None
+    connection: Connection, filters: Filters, limit: int, error: str | None = None, by: str | None = None
 ) -> list[dict[str, Any]]:
-    """Events that stand failed, newest first; `error`: a part of their cause's text."""
+    """Events that stand failed, newest first; `error`: a part of their cause's text.
+
+    `by`: the column whose index leads to them, where the database is not to choose: it reads an index that
+    fits many of them on from its newest row, however far back the page is.
+    """
     query = select(*inbox_failures.c)
+    if by is not None:
+        query = by_index(query, inbox_failures, by, "id")
     if error is not None:
         query = query.where(inbox_failures.c.fingerprint.in_(causes_like(connection, error)))
     return page(connection, query, inbox_failures, filters, limit)

@@ -133,9 +133,9 @@ def difference_list(
     return page(connection, query, differences, filters, limit)
 
 
-def difference_floor(connection: Connection, before_id: int | None, most: int) -> int | None:
-    """The id down to which `most` differences before `before_id` reach; None where they reach the first."""
-    return window_floor(connection, differences, before_id, most)
+def difference_floor(connection: Connection, filters: Filters, most: int) -> int | None:
+    """The id down to which `most` differences before the page reach; None where they reach the first."""
+    return window_floor(connection, differences, filters.before_id, most)
 
 
 def count_open(connection: Connection, most: int) -> dict[str, int]:

@@ -12,8 +12,8 @@ from payouts.storage.failure_tables import inbox_failures
 from payouts.storage.inbox import WEBHOOK
 from payouts.storage.ledger_queries import postings_of
 from payouts.storage.money_tables import ledger_transactions
-from payouts.storage.paging import page
-from payouts.storage.queries import Filters
+from payouts.storage.paging import page, window_floor
+from payouts.storage.queries import Filters, by_index
 from payouts.storage.replay_rows import causes_like, replays_of
 from payouts.storage.tables import (
     inbox,
@@ -24,15 +24,22 @@ from payouts.storage.tables import (
     payouts,
 )
 
+_MANY = {"status", "type", "account"}
+"""Columns of which very many events can have one value; each has an index with the id."""
 _LISTED_EVENT = [column for column in inbox.c if column.name != "payload"]
 
 
 def events(
-    connection: Connection, filters: Filters, limit: int, error: str | None = None
+    connection: Connection,
+    filters: Filters,
+    limit: int,
+    error: str | None = None,
+    by: str | None = None,
 ) -> list[dict[str, Any]]:
     """Events, newest first, without their payloads, each with its number of `deliveries`.
 
-    `error`: a part of their cause's text; those that stand failed of such a cause alone.
+    `error`: a part of their cause's text; those that stand failed of such a cause alone. `by`: the column
+    whose index leads to them, where the database is not to choose.
     """
     query = select(*_LISTED_EVENT)
     table = inbox
@@ -41,9 +48,32 @@ def events(
         query, table = query.join(inbox_failures, inbox_failures.c.id == inbox.c.id), inbox_failures
     if error is not None:
         query = query.where(inbox_failures.c.fingerprint.in_(causes_like(connection, error)))
+    if by is not None:
+        query = by_index(query, table, by, "id")
     rows = page(connection, query, table, filters, limit)
     again = _deliveries_again(connection, [row["event_id"] for row in rows])
     return [{**row, "deliveries": 1 + again.get(row["event_id"], 0)} for row in rows]
+
+
+def reach(connection: Connection, filters: Filters, most: int) -> tuple[str | None, int | None]:
+    """By which column's index to look for events that must equal several, and down to which id that leads
+    within `most` events; the id None: to the first one.
+
+    No index has two of these columns: by either, all events of its value are gone through. The one that
+    reaches furthest back finds most. No column: the filters are few enough, or one of them finds few events.
+    """
+    if not set(filters.equal) <= _MANY or len(filters.equal) < 2:
+        return None, None
+    if filters.equal.get("status") in FAILED_EVENT_STATUSES:
+        return None, None
+    found = []
+    for column, value in filters.equal.items():
+        floor = window_floor(connection, inbox, filters.before_id, most, (column, value))
+        if floor is None:
+            return column, None
+        found.append((floor, column))
+    floor, column = min(found)
+    return column, floor
 
 
 def event(connection: Connection, key: str) -> dict[str, Any] | None:

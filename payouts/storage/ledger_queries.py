@@ -68,9 +68,12 @@ def journal(connection: Connection, filters: Filters, limit: int) -> list[dict[s
     return _with_postings(connection, rows)
 
 
-def journal_floor(connection: Connection, before_id: int | None, most: int) -> int | None:
-    """The id down to which `most` transactions before `before_id` reach; None where they reach the first."""
-    return window_floor(connection, ledger_transactions, before_id, most)
+def journal_floor(connection: Connection, filters: Filters, most: int) -> int | None:
+    """The id down to which `most` transactions before the page reach, of the partner alone where the filters
+    name one; None where they reach the first."""
+    partner_id = filters.equal.get("partner_id")
+    of_one = None if partner_id is None else ("partner_id", partner_id)
+    return window_floor(connection, ledger_transactions, filters.before_id, most, of_one)
 
 
 def journal_between(

@@ -16,6 +16,8 @@ KEPT_S = 50 * 3_600
 """Two days and a bit, so that the same hour of yesterday is there to compare with."""
 HOURS_MOST = 48
 MINUTE_MS = 60_000
+SETTLED_MINUTES = 10
+"""Nothing is counted in a minute so long ago: each process adds to the minute that its clock says."""
 
 Pipeline = redis.client.Pipeline
 
@@ -74,10 +76,12 @@ class Minute:
 
 
 class Minutes:
-    """The minutes of one namespace."""
+    """The minutes of one namespace. Whoever reads them again and again keeps this: two days of them are
+    2,880 answers of Redis, nearly all of them as they were a moment ago."""
 
     def __init__(self, namespace: str) -> None:
         self._prefix = f"{namespace}:minute:"
+        self._settled: dict[int, Minute] = {}
 
     def add(self, pipe: Pipeline, now_ms: int, counts: Mapping[Key, int]) -> None:
         """Add `counts` to this minute, with what else `pipe` carries."""
@@ -88,28 +92,47 @@ class Minutes:
             pipe.hincrby(key, ":".join(name), count)
         pipe.expire(key, KEPT_S)
 
-    def ask(self, pipe: Pipeline, now_ms: int, charted: int, whole: int) -> None:
+    def ask(self, pipe: Pipeline, now_ms: int, charted: int, whole: int) -> list[int]:
         """Have `pipe` ask for the last `charted` minutes, of the last `whole` of them all that was counted.
 
-        Both count the minute that runs. There will be `charted` answers, for `read`.
+        Both count the minute that runs. Those that were read before and can change no more are not asked for.
+        There will be an answer for each minute returned; both are for `read`.
         """
         newest, fields = now_ms // MINUTE_MS, [":".join(key) for key in CHARTED]
+        asked = []
         for minute in range(newest - charted + 1, newest + 1):
             if minute > newest - whole:
                 pipe.hgetall(self._key(minute))
-            else:
+            elif minute not in self._settled:
                 pipe.hmget(self._key(minute), fields)
+            else:
+                continue
+            asked.append(minute)
+        return asked
 
-    def read(self, answers: Sequence[Any], now_ms: int) -> list[Minute]:
-        """The minutes in the answers to `ask`, the oldest first; those without a count are empty."""
-        oldest = now_ms // MINUTE_MS - len(answers) + 1
-        return [Minute((oldest + at) * MINUTE_MS, _counts(answer)) for at, answer in enumerate(answers)]
+    def read(self, asked: Sequence[int], answers: Sequence[Any], now_ms: int, charted: int) -> list[Minute]:
+        """The last `charted` minutes, the oldest first; those without a count are empty."""
+        newest = now_ms // MINUTE_MS
+        found = {
+            minute: Minute(minute * MINUTE_MS, _counts(answer))
+            for minute, answer in zip(asked, answers, strict=True)
+        }
+        minutes = [
+            found.get(minute) or self._settled[minute] for minute in range(newest - charted + 1, newest + 1)
+        ]
+        settled = {minute: found[minute] for minute in asked if minute <= newest - SETTLED_MINUTES}
+        self._settled = {
+            minute: counted
+            for minute, counted in (self._settled | settled).items()
+            if minute > newest - HOURS_MOST * 60
+        }
+        return minutes
 
     def lately(self, client: redis.Redis, now_ms: int, minutes: int) -> dict[Key, int]:
         """All that was counted in the last `minutes`, with the one that runs. Raises redis.RedisError."""
         with client.pipeline(transaction=False) as pipe:
-            self.ask(pipe, now_ms, minutes, minutes)
-            return summed(self.read(pipe.execute(), now_ms))
+            asked = self.ask(pipe, now_ms, minutes, minutes)
+            return summed(self.read(asked, pipe.execute(), now_ms, minutes))
 
     def _key(self, minute: int) -> str:
         return f"{self._prefix}{minute}"

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, select
 from payouts.notices import DeliveryStatus
 from payouts.storage.delivery_rows import DELIVERIES, Delivery
 from payouts.storage.notice_tables import notice_deliveries
-from payouts.storage.paging import page
+from payouts.storage.paging import page, window_floor
 from payouts.storage.queries import Filters
 from payouts.storage.tables import outbox
 
@@ -26,6 +26,14 @@ def notice_list(connection: Connection, filters: Filters, limit: int) -> list[di
     found = page(connection, select(*_NOTICE), outbox, filters, limit)
     by_notice = _deliveries(connection, [row["id"] for row in found])
     return [{**row, "deliveries": by_notice.get(row["id"], [])} for row in found]
+
+
+def notice_floor(connection: Connection, filters: Filters, most: int) -> int | None:
+    """The id down to which `most` notices before the page reach, of the account alone where the filters name
+    one; None where they reach the first."""
+    account = filters.equal.get("account")
+    of_one = None if account is None else ("account", account)
+    return window_floor(connection, outbox, filters.before_id, most, of_one)
 
 
 def notice(connection: Connection, notice_id: int) -> dict[str, Any] | None:

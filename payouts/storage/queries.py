@@ -49,19 +49,15 @@ def narrowed(query: Select[Any], table: Table, filters: Filters) -> Select[Any]:
         query = query.where(table.c.id >= filters.since_id)
     if filters.before_id is not None:
         query = query.where(table.c.id < filters.before_id)
-    index = _index_of(table, filters)
-    if index is not None:
-        # MariaDB would read the index on from its newest row where most rows have the value: seconds for
-        # millions of rows. Told to use that index, it begins at `before_id` and ends at `since_id`.
-        for dialect in ("mariadb", "mysql"):
-            query = query.with_hint(table, f"FORCE INDEX ({index})", dialect)
+    # MariaDB would read the index on from its newest row where most rows have the value: seconds for
+    # millions of rows. Told to use that index, it begins at `before_id` and ends at `since_id`.
+    return by_index(query, table, *filters.equal, "id") if len(filters.equal) == 1 else query
+
+
+def by_index(query: Select[Any], table: Table, *columns: str) -> Select[Any]:
+    """`query`, told to read `table` by its index on just these columns; as it was where there is none."""
+    for index in table.indexes:
+        if [column.name for column in index.columns] == list(columns):
+            for dialect in ("mariadb", "mysql"):
+                query = query.with_hint(table, f"FORCE INDEX ({index.name})", dialect)
     return query
-
-
-def _index_of(table: Table, filters: Filters) -> str | None:
-    """The index on (column, id) of the one column that rows must equal; None: it does not exist."""
-    if len(filters.equal) != 1:
-        return None
-    wanted = [*filters.equal, "id"]
-    found = (str(index.name) for index in table.indexes if [c.name for c in index.columns] == wanted)
-    return next(found, None)

@@ -52,15 +52,25 @@ class RedisView:
 
 
 def redis_view(
-    client: redis.Redis, namespace: str, queues: Sequence[str], hours: int, window_minutes: int, clock: Clock
+    client: redis.Redis,
+    namespace: str,
+    queues: Sequence[str],
+    hours: int,
+    window_minutes: int,
+    clock: Clock,
+    minutes: Minutes | None = None,
 ) -> RedisView:
-    """Look, `hours` back (1 to 48). Raises redis.RedisError."""
-    now_ms, minutes, presence = clock(), Minutes(namespace), Presence(client, namespace, clock)
+    """Look, `hours` back (1 to 48). Raises redis.RedisError.
+
+    `minutes`: kept by whoever looks again and again, so that each is asked for once.
+    """
+    now_ms, presence = clock(), Presence(client, namespace, clock)
+    minutes = minutes or Minutes(namespace)
     charted = min(max(hours, 1), HOURS_MOST) * 60
     with client.pipeline(transaction=False) as pipe:
         presence.ask_seen(pipe)
         _ask_queues(pipe, namespace, queues)
-        minutes.ask(pipe, now_ms, charted, window_minutes + 1)
+        asked = minutes.ask(pipe, now_ms, charted, window_minutes + 1)
         answers: list[Any] = pipe.execute()
     seen = presence.read_seen(answers[0])
     began_s = time.monotonic()
@@ -69,7 +79,7 @@ def redis_view(
         presence.ask_states(pipe, seen)
         states = presence.read_states(pipe.execute()[1:])
     latency_ms = (time.monotonic() - began_s) * 1000
-    counted = minutes.read(answers[-charted:], now_ms)
+    counted = minutes.read(asked, answers[-len(asked) :], now_ms, charted)
     return RedisView(
         counted,
         summed(counted[-window_minutes - 1 :]),
@@ -77,7 +87,7 @@ def redis_view(
             Process(each, now_ms - each.at_ms <= SEEN_WITHIN_MS, state)
             for each, state in zip(seen, states, strict=True)
         ],
-        _read_queues(queues, answers[1:-charted]),
+        _read_queues(queues, answers[1 : -len(asked)]),
         latency_ms,
     )
 

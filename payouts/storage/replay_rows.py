@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, or_, select, update
+from sqlalchemy import Connection, Select, Subquery, func, or_, select, union_all, update
 
 from payouts.errors import NotFoundError
 from payouts.ids import floor_id
@@ -14,7 +14,7 @@ from payouts.storage.bulk import insert_rows
 from payouts.storage.failure_tables import failure_groups, inbox_failures
 from payouts.storage.money_tables import legs
 from payouts.storage.paging import page
-from payouts.storage.queries import Filters
+from payouts.storage.queries import Filters, by_index
 from payouts.storage.records import Records
 from payouts.storage.replay_tables import replay_items, replays
 from payouts.storage.tables import inbox, payouts
@@ -225,12 +225,15 @@ def item_list(
     return [dict(row._mapping) for row in rows]
 
 
-def details_of(connection: Connection, replay_id: int) -> list[dict[str, Any]]:
-    """How many events of a replay came to each outcome, by the detail that it was noted with."""
-    i = replay_items.c
+def details_of(connection: Connection, replay_id: int, most: int | None = None) -> list[dict[str, Any]]:
+    """How many events of a replay came to each outcome, by the detail that it was noted with.
+
+    `most`: counted among so many events of each outcome, the first ones. A replay may have very many.
+    """
+    items = _first_items(replay_id, most) if most is not None else _all_items(replay_id)
+    i = items.c
     query = (
         select(i.outcome, i.detail, func.count().label("events"), func.min(i.inbox_id).label("first"))
-        .where(i.replay_id == replay_id)
         .group_by(i.outcome, i.detail)
         .order_by(func.count().desc(), i.outcome, i.detail)
         .limit(_DETAILS_MOST)
@@ -260,6 +263,22 @@ def replays_of(connection: Connection, inbox_id: int) -> list[dict[str, Any]]:
 
 
 _DETAILS_MOST = 50
+
+
+def _first_items(replay_id: int, most: int) -> Subquery:
+    """So many items of each outcome, as the index of outcomes has them."""
+    i = replay_items.c
+    index = ("replay_id", "outcome", "inbox_id")
+    some = []
+    for outcome in ItemOutcome:
+        query = select(i.outcome, i.detail, i.inbox_id).where(i.replay_id == replay_id, i.outcome == outcome)
+        some.append(by_index(query.order_by(i.inbox_id).limit(most), replay_items, *index).subquery())
+    return union_all(*(select(one) for one in some)).subquery()
+
+
+def _all_items(replay_id: int) -> Subquery:
+    i = replay_items.c
+    return select(i.outcome, i.detail, i.inbox_id).where(i.replay_id == replay_id).subquery()
 
 
 def _items() -> Select[Any]:

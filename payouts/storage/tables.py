@@ -152,6 +152,7 @@ outbox = Table(
     Column("delivered_at_ms", BigInteger),
     UniqueConstraint("dedupe_key"),
     Index(None, "status", "due_at_ms"),
+    Index(None, "account", "id"),
     Index(None, "payout_id", "id"),
     Index(None, "request_id", "id"),
     comment="domain events to tell others about, written with the change they tell of",

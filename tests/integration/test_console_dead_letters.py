@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from console.web.pages import dead, replays
 from payouts.errors import PayoutsError
 from payouts.people import Role
 from payouts.sealing import SEALED
 from payouts.states import EventStatus
-from payouts.storage import dead_queries
+from payouts.storage import dead_queries, replay_tables
 from payouts.storage.queries import reading
 from tests.support.databases import migrated_file
 from tests.support.lives import event_body, payout_object
@@ -101,6 +102,71 @@ def test_a_replay_is_asked_for_from_its_preview_and_followed(site: Site) -> None
     late = anna.client.post(f"{at}/cancel", data=form)
     assert "is over" in anna.reads(late.headers["location"])
     assert f"rep_{row.id}" in anna.reads("/replays")
+
+
+@pytest.mark.parametrize("many", [1, 100])
+def test_a_cause_is_narrowed_however_many_events_it_has(
+    site: Site, monkeypatch: pytest.MonkeyPatch, many: int
+) -> None:
+    monkeypatch.setattr(dead, "MANY", many)
+    die(site, "one", "two")
+    anna, group = site.visit(), group_of(site)
+    account = anna.json(f"/dead/{group}")["events"][0]["account"]
+    for filters, found in (
+        ("status=dead", ["evt_two", "evt_one"]),
+        (f"account={account}&type=payout.paid", ["evt_two", "evt_one"]),
+        (f"account={account}&status=dismissed", []),
+        ("type=payout.failed", []),
+    ):
+        shown = anna.json(f"/dead/{group}?{filters}")["events"]
+        assert [event["event_id"] for event in shown] == found
+
+
+def test_a_preview_of_many_events_tries_some_at_once_and_more_if_asked_to(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replays, "TRIED_FIRST", 2)
+    die(site, "one", "two", "three")
+    anna, query = site.visit(), f"group={group_of(site)}&status=dead"
+    html, words = preview_of(anna, query)
+    assert "Tried: the first 2 of 3." in words
+    link = re.search(r'<a href="([^"]*)">Try all of them</a>', html)
+    assert link
+    whole = anna.reads(unescape(link[1]))
+    assert "3 events tried" in whole
+    assert "Tried: the first" not in whole
+    assert anna.json(f"/replays/preview?{query}")["tried"] == 3
+
+
+def test_of_a_very_large_replay_the_first_events_of_each_outcome_are_counted(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    items = [("applied", "paid")] * 5 + [("failed", "odd")] * 2 + [("failed", "late")] * 2
+    with site.engine.begin() as connection:
+        connection.execute(sa.insert(replay_tables.replays), a_replay(total=9, applied=5, failed=4))
+        kept = [an_item(number, *item) for number, item in enumerate(items, 1)]
+        connection.execute(sa.insert(replay_tables.replay_items), kept)
+    anna = site.visit()
+    whole = anna.reads("/replays/rep_1")
+    assert "5 applied paid" in whole
+    assert "Counted among" not in whole
+    monkeypatch.setattr(replays, "COUNTED_MOST", 3)
+    some = anna.reads("/replays/rep_1")
+    assert "Counted among the first 3 events of each outcome." in some
+    assert "3 applied paid 2 failed odd 1 failed late" in some
+
+
+def a_replay(**counts: int) -> dict[str, object]:
+    zero = ("rate_per_s", "position", "until_id", "unchanged", "waiting", "created_at_ms", "lease_until_ms")
+    texts = {"account": "platform", "reason": "mended", "requested_by": "anna", "version": "1"}
+    selection = '{"type":"payout.paid"}'
+    numbers = {**dict.fromkeys(zero, 0), "deaths": 0}
+    return {**numbers, **texts, "id": 1, "status": "done", "selection": selection, **counts}
+
+
+def an_item(number: int, outcome: str, detail: str) -> dict[str, object]:
+    event = {"event_id": f"evt_{number}", "account": "acct_1", "status_before": "dead"}
+    return {**event, "replay_id": 1, "inbox_id": number, "outcome": outcome, "detail": detail}
 
 
 def test_a_large_replay_needs_another_person(site: Site) -> None:

@@ -7,6 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from console.web import window
+from console.web.pages import ledger
 from payouts import checking
 from payouts.clock import now_ms
 from payouts.partner import Partner
@@ -162,6 +163,10 @@ def test_a_filter_without_an_index_stops_and_says_how_to_look_further(
         path = more.replace("&amp;", "&") if 'rel="next"' in html else ""
     assert pages == 3
     assert [row["reference"] for row in found] == ["credit:c-0"]
+    # So it is for a partner that has more.
+    monkeypatch.setattr(ledger, "OF_PARTNER_LOOKED_AT", 4)
+    assert anna.json("/ledger/transactions?kind=debit&partner=nord") == []
+    assert "Look further back" in anna.reads("/ledger/transactions?kind=debit&partner=nord")
 
 
 def test_a_top_up_is_noted_once(site: Site) -> None:

@@ -4,9 +4,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
+from console.web import window
 from payouts.clock import iso
 from payouts.people import Role
+from payouts.storage.tables import outbox
 from tests.support.databases import migrated_file
 from tests.support.servers import RedisServer
 from tests.support.site import Site, hidden_fields
@@ -82,3 +85,33 @@ def test_notices_and_scheduled_runs_are_listed(site: Site) -> None:
     assert "New disks." in anna.reads(f"/operations/notices/{notice['id']}")
     assert "No run yet" in anna.reads("/operations/schedules")
     anna.get("/operations/notices/1", status=404)
+
+
+def test_notices_of_a_name_are_looked_for_a_stretch_at_a_time(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with site.engine.begin() as connection:
+        connection.execute(sa.insert(outbox), [a_notice(number) for number in range(1, 31)])
+    monkeypatch.setattr(window, "LOOKED_AT", 10)
+    anna = site.visit()
+    rare = "/operations/notices?name=payout.failed"
+    assert anna.json(rare) == []
+    assert "10 rows were looked at" in anna.reads(rare)
+    assert "Look further back" in anna.reads(f"{rare}&before=20")
+    assert [row["id"] for row in anna.json(f"{rare}&before=10")] == ["3"]
+    # Of an account with few of them all are looked at, and so are the few that nobody took.
+    assert [row["id"] for row in anna.json(f"{rare}&account=acct_3")] == ["3"]
+    assert [row["id"] for row in anna.json("/operations/notices?status=dead&name=payout.completed")] == ["2"]
+
+
+def a_notice(number: int) -> dict[str, object]:
+    return {
+        "id": number,
+        "account": f"acct_{number % 10}",
+        "name": "payout.failed" if number == 3 else "payout.completed",
+        "dedupe_key": str(number),
+        "body": "{}",
+        "status": "dead" if number == 2 else "delivered",
+        "due_at_ms": 1,
+        "created_at_ms": 1,
+    }

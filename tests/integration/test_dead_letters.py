@@ -91,7 +91,7 @@ def test_a_group_shows_its_accounts_and_its_newest_attempt(world: World) -> None
         missing = dead_queries.group(connection, "0" * 16)
 
     assert found is not None
-    assert found["accounts"] == {"acct_1Made": 2, "acct_2": 1}
+    assert (found["accounts"], found["account_count"]) == ({"acct_1Made": 2, "acct_2": 1}, 2)
     assert found["newest_attempt"]["event_id"] == "evt_3"
     assert "BadAmountError: odd" in found["newest_attempt"]["traceback"]
     assert found["newest_attempt"]["worker"] == "tests:1"

@@ -1,6 +1,7 @@
 """What processes count and say of themselves meets in Redis, and a Redis that is away costs nothing."""
 
 import asyncio
+import dataclasses
 import time
 from typing import Any
 
@@ -9,7 +10,7 @@ import redis
 from payouts.clock import now_ms
 from payouts.meters import EVENTS, Counter, Key
 from payouts.pulse import beating
-from payouts.storage.minutes import KEPT_S, MINUTE_MS
+from payouts.storage.minutes import KEPT_S, MINUTE_MS, Minutes
 from payouts.storage.presence import STATE_KEPT_S
 from payouts.storage.redis_view import RedisView, redis_view
 from tests.support.pulses import a_pulse
@@ -19,8 +20,10 @@ QUEUES = ("events", "lookups")
 NOON_MS = 1_790_000_000_000 // MINUTE_MS * MINUTE_MS
 
 
-def view(client: redis.Redis, at_ms: int = NOON_MS, hours: int = 1) -> RedisView:
-    return redis_view(client, "payouts", QUEUES, hours, 5, lambda: at_ms)
+def view(
+    client: redis.Redis, at_ms: int = NOON_MS, hours: int = 1, minutes: Minutes | None = None
+) -> RedisView:
+    return redis_view(client, "payouts", QUEUES, hours, 5, lambda: at_ms, minutes)
 
 
 def counted(seen: RedisView) -> dict[int, dict[Key, int]]:
@@ -53,6 +56,39 @@ def test_counts_of_all_processes_meet_in_their_minute(redis_server: RedisServer)
         # All of it ends by itself.
         assert 0 < client.ttl(f"payouts:minute:{NOON_MS // MINUTE_MS}") <= KEPT_S
         assert 0 < client.ttl("payouts:process:worker a:1") <= STATE_KEPT_S
+
+
+def test_minutes_that_can_change_no_more_are_asked_for_once(redis_server: RedisServer) -> None:
+    events, minutes = Counter(EVENTS), Minutes("payouts")
+
+    def at(at_ms: int, hours: int, asked_at_most: int) -> None:
+        """As somebody sees it who never looked before, by fewer questions."""
+        asked = hmgets(client)
+        seen = view(client, at_ms, hours, minutes)
+        assert hmgets(client) - asked <= asked_at_most
+        assert seen == dataclasses.replace(view(client, at_ms, hours), latency_ms=seen.latency_ms)
+
+    with redis_server.client as client:
+        for ago in (170, 40, 8, 0):
+            pulse = a_pulse(client, "worker", "a:1", lambda ago=ago: NOON_MS - ago * MINUTE_MS, events)
+            events.add({("applied",): ago + 1})
+            pulse.beat()
+        at(NOON_MS, 1, 60)
+        at(NOON_MS, 1, 10)
+        at(NOON_MS, 3, 130)
+        # What runs is counted on, and what ran lately may be too.
+        for late in (0, 3):
+            pulse = a_pulse(client, "worker", "a:2", lambda late=late: NOON_MS - late * MINUTE_MS, events)
+            events.add({("applied",): 5})
+            pulse.beat()
+        at(NOON_MS + 2 * MINUTE_MS, 3, 10)
+        at(NOON_MS + 300 * MINUTE_MS, 3, 180)
+        at(NOON_MS - 300 * MINUTE_MS, 3, 180)  # a clock that was set back
+
+
+def hmgets(client: redis.Redis) -> int:
+    stats: Any = client.info("commandstats")
+    return int(stats.get("cmdstat_hmget", {}).get("calls", 0))
 
 
 def test_a_redis_that_was_wiped_knows_processes_and_new_counts_at_the_next_beat(

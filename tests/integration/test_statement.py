@@ -4,10 +4,11 @@ import csv
 import io
 import random
 from collections.abc import Iterator
-from itertools import pairwise
+from itertools import combinations, pairwise
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from payouts.errors import RefusedError
 from payouts.exporting import (
@@ -18,11 +19,13 @@ from payouts.exporting import (
     statement_rows,
     write_csv,
 )
+from payouts.ids import IdMaker
 from payouts.money import parse_money
 from payouts.partner import Partner
 from payouts.statement import Statement, StatementLine, statement
 from payouts.storage import statement_queries
 from payouts.storage.engine import build_engine
+from payouts.storage.money_tables import ledger_transactions
 from payouts.storage.queries import reading
 from tests.support.books import World
 from tests.support.databases import bring_up_to_date
@@ -134,6 +137,86 @@ def test_periods_follow_on_from_each_other_and_lines_add_up(
             assert all(from_ms <= line.effective_at_ms < until_ms for line in lines)
         balances = world.balances(partner)
         assert closing == sum(balances.get(kind, 0) for kind in ("owed", "in_transit", "returned"))
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_what_was_owed_at_a_time_is_the_sum_of_what_counted_before_it(world: World, seed: int) -> None:
+    """Whenever it was posted: hours or months later, or a day ahead; with ids of that moment."""
+    rng, desk, partners = random.Random(seed), Desk(world.engine), world.partners[:2]
+    desk.make_id = IdMaker(lambda: desk.now_ms)
+    for number in range(40):
+        desk.now_ms += rng.choice([0, 1, 3_600_000, 5 * DAY_MS])
+        dated = rng.choice([None, 0, 1, -1, DAY_MS, -3_600_000, -20 * DAY_MS])
+        at = {} if dated is None else {"effective_at_ms": desk.now_ms + dated}
+        desk.change(rng.choice(partners), rng.randint(-500, 2_000) or 1, f"change-{number}", **at)
+    with reading(world.engine) as connection:
+        for partner in partners:
+            moved = [
+                ((row.effective_at_ms, row.id), row.kind, row.amount_minor)
+                for row in connection.execute(
+                    sa.text(
+                        "SELECT t.effective_at_ms, t.id, a.kind, p.amount_minor FROM ledger_transactions t "
+                        "JOIN postings p ON p.transaction_id = t.id "
+                        "JOIN ledger_accounts a ON a.id = p.ledger_account_id "
+                        "WHERE a.partner_id = :partner"
+                    ),
+                    {"partner": partner.id},
+                )
+            ]
+            places = {place for place, _, _ in moved}
+            times = {at_ms + near for at_ms, _ in places for near in (-1, 0, 1)}
+            for at_ms in times | {0, desk.now_ms, desk.now_ms + 9 * DAY_MS}:
+                found = statement_queries.sums_before(connection, partner.id, at_ms)
+                assert found == plain_sums(moved, lambda place, at_ms=at_ms: place[0] < at_ms)
+            for through in places:
+                found = statement_queries.sums_before(connection, partner.id, 0, through)
+                assert found == plain_sums(moved, lambda place, through=through: place <= through)
+
+
+def test_what_was_paid_in_a_time_is_found_whenever_it_was_posted(world: World) -> None:
+    begin = world.clock()
+    for number in range(24):
+        payout = paid(world, world.partners[number % 2], 1_000 + number)
+        if number % 5 == 0:
+            tell(world, payout, "failed")
+        world.clock.pass_(hours=1)
+    t = ledger_transactions.c
+    with world.engine.begin() as connection:  # some of it counts days before or after it was posted
+        for number, row_id in enumerate(connection.scalars(sa.select(t.id).order_by(t.id)).all()):
+            if shift := (0, 0, -2 * DAY_MS, 3_600_000, 2 * DAY_MS)[number % 5]:
+                moved = {"effective_at_ms": t.effective_at_ms + shift}
+                connection.execute(sa.update(ledger_transactions).where(t.id == row_id).values(moved))
+    times = [begin + hours * 3_600_000 for hours in (-60, -40, 0, 5, 11, 12, 24, 30, 70, 90)]
+    with reading(world.engine) as connection:
+        for partner in world.partners:
+            for from_ms, until_ms in combinations(times, 2):
+                found = statement_queries.paid_between(connection, partner.id, from_ms, until_ms)
+                wanted = plain_paid(connection, partner.id, from_ms, until_ms)
+                assert sorted(one.amount_minor for one in found) == wanted
+        assert plain_paid(connection, world.partners[0].id, times[0], times[-1])
+
+
+def plain_paid(connection: Any, partner_id: int, from_ms: int, until_ms: int) -> list[int]:
+    found = connection.execute(
+        sa.text(
+            "SELECT SUM(p.amount_minor) FROM ledger_transactions t "
+            "JOIN postings p ON p.transaction_id = t.id "
+            "JOIN ledger_accounts a ON a.id = p.ledger_account_id "
+            "WHERE a.partner_id = :partner AND a.kind = 'paid' "
+            "AND t.effective_at_ms >= :from_ms AND t.effective_at_ms < :until_ms "
+            "GROUP BY t.request_id HAVING SUM(p.amount_minor) > 0"
+        ),
+        {"partner": partner_id, "from_ms": from_ms, "until_ms": until_ms},
+    )
+    return sorted(int(total) for total in found.scalars())
+
+
+def plain_sums(moved: Any, counts: Any) -> dict[str, int]:
+    sums: dict[str, int] = {}
+    for place, kind, amount_minor in moved:
+        if counts(place):
+            sums[kind] = sums.get(kind, 0) + amount_minor
+    return sums
 
 
 def test_a_statement_that_ends_before_it_begins_is_refused(world: World) -> None:

@@ -195,7 +195,10 @@ class SqlServer(Server):
         with connection.cursor() as cursor:
             cursor.execute(f"CREATE DATABASE {name}")
         connection.close()
-        return f"{self.name}://root@127.0.0.1:{self.port}/{name}"
+        return self.address(name)
+
+    def address(self, database: str) -> str:
+        return f"{self.name}://root@127.0.0.1:{self.port}/{database}"
 
 
 class MySqlServer(SqlServer):

@@ -110,6 +110,7 @@ def bank_verb(partner: Partner, waiters: int) -> Verb:
 def _waiting(call: Call, requests: list[PayoutRequest]) -> list[Waiting]:
     partners = partners_of(call.connection, [request.partner_id for request in requests])
     held = active_on(call.connection, {target for request in requests for target in targets_of(request)})
+    earlier = earlier_requests(call.connection, requests)
     moves = newest_moves(call.connection, [request.id for request in requests])
     made = []
     for request in requests:
@@ -126,7 +127,7 @@ def _waiting(call: Call, requests: list[PayoutRequest]) -> list[Waiting]:
         )
         unusual = []
         if partner is not None:
-            before = earlier_requests(call.connection, request)
+            before = earlier[request.id]
             lately = any(one.status == RequestStatus.PAID for one in before)
             paid = lately or was_paid(call.connection, partner.id)
             unusual = about_request(request, partner, before, was_paid=paid, now_ms=call.now_ms)

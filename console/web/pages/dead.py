@@ -18,6 +18,8 @@ from payouts.states import FAILED_EVENT_STATUSES, EventStatus
 from payouts.storage.dead_queries import failure_list, group, groups
 
 GROUPS_MOST = 200
+MANY = 5_000
+"""Of a cause with so many events a page finds enough among those of an account, a type or a status."""
 
 
 def causes(call: Call) -> Response:
@@ -36,10 +38,14 @@ def cause(call: Call) -> Response:
     """One cause: what it is, its newest attempt, and its events."""
     found = _cause(call)
     fingerprint = found["fingerprint"]
+    by = None
+    if sum(found[status] for status in FAILED_EVENT_STATUSES) > MANY:
+        by = next((name for name in ("account", "type", "status") if call.asked(name)), None)
 
     def members(connection: Any, filters: Any, limit: int) -> list[dict[str, Any]]:
         narrowed = {**filters.equal, "fingerprint": fingerprint}
-        return failure_list(connection, type(filters)(narrowed, filters.since_id, filters.before_id), limit)
+        wanted = type(filters)(narrowed, filters.since_id, filters.before_id)
+        return failure_list(connection, wanted, limit, by=by)
 
     page = listed(call, members, {"status": "status", "type": "type", "account": "account"})
     return call.page(

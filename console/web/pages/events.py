@@ -2,16 +2,16 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Any
 from urllib.parse import quote
 
+from sqlalchemy import Connection
 from starlette.responses import RedirectResponse, Response
 
 from console.deciding import decide
 from console.web.call import Call
-from console.web.listing import listed
 from console.web.verb import Verb
+from console.web.window import windowed
 from payouts.dismissing import dismiss, restore
 from payouts.errors import NotFoundError, PayloadUnavailableError
 from payouts.people import Scope
@@ -22,7 +22,8 @@ from payouts.sealing import SEALED, archive_file_of
 from payouts.states import EventStatus
 from payouts.storage import audit_rows
 from payouts.storage.dead_queries import causes
-from payouts.storage.event_queries import event, events
+from payouts.storage.event_queries import event, events, reach
+from payouts.storage.queries import Filters
 
 LINES_MOST = 5_000
 
@@ -30,9 +31,25 @@ LINES_MOST = 5_000
 def event_list(call: Call) -> Response:
     """The inbox, newest first."""
     equal = {"status": "status", "type": "type", "account": "account", "object": "object_id"}
-    page = listed(call, partial(events, error=call.asked("error")), equal, also=("error",))
+    error, by = call.asked("error"), list[str | None]()
+
+    def floor(connection: Connection, filters: Filters, most: int) -> int | None:
+        column, lowest = reach(connection, filters, most)
+        by.append(column)
+        return lowest
+
+    def fetch(connection: Connection, filters: Filters, limit: int) -> list[dict[str, Any]]:
+        return events(connection, filters, limit, error, by[0] if by else None)
+
+    made = windowed(call, fetch, floor, equal, narrow=error is None, also=("error",))
     return call.page(
-        "events.html", title="Events", data=list(page.rows), page=page, statuses=list(EventStatus)
+        "events.html",
+        title="Events",
+        data=list(made.page.rows),
+        window=made,
+        page=made.page,
+        statuses=list(EventStatus),
+        looked_through=f"events with this {by[0]}" if by else "events",
     )
 
 

@@ -1,7 +1,7 @@
 """The ledger: what each kind of account holds, every transaction, what must be true, and closed months."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection
@@ -28,6 +28,8 @@ from payouts.storage.invariants import Invariant, all_invariants
 from payouts.storage.ledger_queries import journal, journal_floor
 from payouts.storage.queries import Filters, payout_list
 
+OF_PARTNER_LOOKED_AT = 5_000
+"""Transactions of a partner that are looked at for one page: they lie apart from each other."""
 CHECK = Verb(
     "Check now",
     "A worker checks all invariants and counts the sums anew; for large books that takes minutes.",
@@ -102,14 +104,18 @@ def transactions(call: Call) -> Response:
     key = call.asked("partner")
     whose = None if key is None else the_partner(call.connection, key)
 
-    def fetch(connection: Connection, filters: Filters, limit: int) -> list[dict[str, Any]]:
-        if whose is not None:
-            filters = Filters({**filters.equal, "partner_id": whose.id}, filters.since_id, filters.before_id)
-        return journal(connection, filters, limit)
+    def own(filters: Filters) -> Filters:
+        return filters if whose is None else replace(filters, equal={**filters.equal, "partner_id": whose.id})
 
-    narrow = whose is None and (call.asked("kind") or call.asked("reference")) is not None
-    equal = {"kind": "kind", "reference": "reference"}
-    made = windowed(call, fetch, journal_floor, equal, narrow=narrow, also=("partner",))
+    made = windowed(
+        call,
+        lambda connection, filters, limit: journal(connection, own(filters), limit),
+        lambda connection, filters, most: journal_floor(connection, own(filters), most),
+        {"kind": "kind", "reference": "reference"},
+        narrow=(call.asked("kind") or call.asked("reference")) is not None,
+        also=("partner",),
+        most=None if whose is None else OF_PARTNER_LOOKED_AT,
+    )
     return call.page(
         "transactions.html",
         title="Transactions",

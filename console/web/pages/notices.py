@@ -7,22 +7,32 @@ from starlette.responses import Response
 from console.web.call import Call
 from console.web.listing import listed
 from console.web.verb import Verb
+from console.web.window import windowed
 from payouts.due_days import Schedule
 from payouts.errors import NotFoundError
 from payouts.notices import NoticeStatus
 from payouts.people import Scope
 from payouts.retelling import tell_again
 from payouts.storage.batch_rows import batch_list
-from payouts.storage.notice_queries import notice, notice_list
+from payouts.storage.notice_queries import notice, notice_floor, notice_list
 
 AT = "/operations/notices"
 
 
 def notices(call: Call) -> Response:
     """Notices, newest first, with how far each channel is."""
-    page = listed(call, notice_list, {"status": "status", "name": "name", "account": "account"})
+    # Few are not delivered, and an index of the status leads to them. Of a name there may be very many.
+    few = call.asked("status") not in (None, NoticeStatus.DELIVERED)
+    narrow = not few and (call.asked("name") or call.asked("status")) is not None
+    equal = {"status": "status", "name": "name", "account": "account"}
+    made = windowed(call, notice_list, notice_floor, equal, narrow=narrow)
     return call.page(
-        "notices.html", title="Notices", data=list(page.rows), page=page, statuses=list(NoticeStatus)
+        "notices.html",
+        title="Notices",
+        data=list(made.page.rows),
+        window=made,
+        page=made.page,
+        statuses=list(NoticeStatus),
     )
 
 

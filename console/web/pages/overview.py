@@ -43,7 +43,9 @@ def overview(call: Call) -> Response:
     hours = _hours(call)
     seen = call.parts.look(hours)
     matters = _matters(call)
-    data = {**document(seen), "needs_a_person": {each.name: each.count for each in matters}}
+    needed = {each.name: each.count for each in matters}
+    # Of up to 2,880 minutes: only made for who reads it.
+    data = {**document(seen), "needs_a_person": needed} if call.wants_json else None
     charts = _charts(seen.redis.minutes, SPANS[hours]) if seen.redis else []
     return call.page(
         "overview.html",

@@ -28,6 +28,8 @@ from payouts.storage.ledger_rows import partner_balances
 from payouts.storage.partner_rows import partner_list, partners_beginning
 
 HOLDS_SHOWN = 20
+LINES_READ = 150
+"""Transactions that are read at a time for a page of lines: of a payout's five, two change what is owed."""
 
 
 def partners(call: Call) -> Response:
@@ -89,7 +91,7 @@ def statement_page(call: Call) -> Response:
     month = _month(call)
     made = _statement(call, call.connection, found, month)
     behind = _place(call.asked("behind"))
-    lines = list(islice(made.lines(call.connection, behind), ROWS + 1))
+    lines = list(islice(made.lines(call.connection, behind, LINES_READ), ROWS + 1))
     shown, more = lines[:ROWS], len(lines) > ROWS
     before = month_of(month.from_ms - 1)
     return call.page(

@@ -53,7 +53,7 @@ def difference(call: Call) -> Response:
     if not rows:
         raise NotFoundError(f"there is no difference {key[:40]}")
     row = rows[0]
-    floor = difference_floor(call.connection, None, LOOKED_AT)
+    floor = difference_floor(call.connection, Filters({}), LOOKED_AT)
     same = {"account": row["account"], "subject": row["subject"]}
     others = difference_list(call.connection, Filters(same, since_id=floor), TIMES_SHOWN + 1)
     return call.page(

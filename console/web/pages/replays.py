@@ -36,11 +36,15 @@ from payouts.storage.replay_rows import (
 )
 from payouts.what_if import Change
 
+TRIED_FIRST = 20
+"""Events that a page tries out at once: with each of them goes a transaction that is taken back."""
 TRIED_MOST = 500
-"""Events that a page tries out; `payouts replay start --dry-run` tries 10,000."""
+"""Events that it tries out where that is asked for; `payouts replay start --dry-run` tries 10,000."""
 TRIED_FOR_S = 8.0
 """After so long a page shows what it has tried by then."""
 ITEMS = 100
+COUNTED_MOST = 2_000
+"""Events of each outcome that are counted by why they came to it."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -55,6 +59,11 @@ class Preview:
     @property
     def is_whole(self) -> bool:
         return self.tried == self.events <= TRIED_MOST
+
+    @property
+    def can_go_on(self) -> bool:
+        """Whether the page itself can try more."""
+        return self.tried <= TRIED_FIRST and not self.is_whole
 
     @property
     def changing(self) -> list[Change]:
@@ -136,7 +145,9 @@ def replay(call: Call) -> Response:
         data=data,
         replay=found,
         wanted=Selection.from_json(found.selection),
-        details=details_of(call.connection, found.id) if found.total else [],
+        details=details_of(call.connection, found.id, COUNTED_MOST) if found.total else [],
+        counted_most=COUNTED_MOST,
+        counted_all=found.total <= COUNTED_MOST,
         items=items[:ITEMS],
         more=call.here(after=str(items[ITEMS - 1]["inbox_id"])) if len(items) > ITEMS else None,
         outcomes=list(ItemOutcome),
@@ -192,7 +203,9 @@ def _tried(call: Call, wanted: Selection) -> Preview:
     if not events:
         raise NotFoundError(f"no event fits: {wanted}")
     until_s, changes = time.monotonic() + TRIED_FOR_S, []
-    for change in what_if.preview(events[:TRIED_MOST]):
+    # Whoever reads by a program is told of all that are tried at the most, as is who asks for it.
+    most = TRIED_MOST if call.wants_json or call.asked("try") == "all" else TRIED_FIRST
+    for change in what_if.preview(events[:most]):
         changes.append(change)
         if time.monotonic() > until_s:
             break
