@@ -9,6 +9,10 @@ from typing import Protocol
 from payouts.errors import PayoutsError
 
 
+NOTICES_DEAD = "alert.notices_dead"
+"""Tells operators that a channel gave up on a notice."""
+
+
 @dataclass(frozen=True, slots=True)
 class Notice:
     """A row of the outbox on its way out. `body` is JSON, as it was written with the change it tells of."""
@@ -28,7 +32,7 @@ class Notice:
 
 
 class Channel(Protocol):
-    """A way to tell others: a folder, the log, later e-mail or a signed webhook."""
+    """A way to tell others: a folder, the log, e-mail, a chat, a pager or a signed webhook."""
 
     def deliver(self, notice: Notice) -> None:
         """Deliver `notice`, within seconds. The same one may come again: its id tells.
@@ -39,11 +43,19 @@ class Channel(Protocol):
 
 
 class NoticeError(PayoutsError):
-    """A channel did not take a notice. `transient`: the same delivery may succeed later."""
+    """A channel did not take a notice. `transient`: the same delivery may succeed later.
 
-    def __init__(self, message: str, *, transient: bool) -> None:
+    `pause_s`: for so long the channel takes nothing at all, whatever the notice. `counts` False: it was not
+    looked at, as where a rate is limited, so that no attempt is counted.
+    """
+
+    def __init__(
+        self, message: str, *, transient: bool, pause_s: float | None = None, counts: bool = True
+    ) -> None:
         super().__init__(message)
         self.transient = transient
+        self.pause_s = pause_s
+        self.counts = counts
 
 
 class NoticeStatus(StrEnum):

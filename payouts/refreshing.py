@@ -10,12 +10,15 @@ from payouts.errors import GatewayError
 from payouts.gateway import StripeGateway
 from payouts.ids import IdMaker
 from payouts.partner import Partner, PartnerState
+from payouts.readiness import bank_need
 from payouts.registering import refreshed
 from payouts.storage.partner_notices import PartnerNotice, insert_partner_notice
 from payouts.storage.partner_rows import PARTNERS, lock_partner_of
 from payouts.storage.request_rows import wake_for_partner
 from payouts.storage.unit import in_transaction
 from payouts.stripe_account import AccountObject, read_account
+
+BANK_NEEDED = "bank_account.needed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +61,17 @@ class Refresher:
             text = f"{partner.reference} has a new bank account, {partner.bank_label}"
             notice = PartnerNotice("alert.bank_account_new", partner, asked_at_ms, text, partner.bank_account)
             insert_partner_notice(connection, notice, self.make_id)
+        lacks = bank_need(partner)
+        if lacks is not None and lacks != bank_need(held):
+            self._tell_bank_needed(connection, partner, lacks, asked_at_ms)
         wake_for_partner(connection, partner.id, self.clock())
         return partner
+
+    def _tell_bank_needed(self, connection: Connection, partner: Partner, lacks: str, at_ms: int) -> None:
+        text = f"{partner.reference} has no bank account for {partner.currency.upper()} that can be paid to"
+        about = {"lacks": lacks, "currency": partner.currency, "bank_label": partner.bank_label}
+        notice = PartnerNotice(BANK_NEEDED, partner, at_ms, text, str(at_ms), about)
+        insert_partner_notice(connection, notice, self.make_id)
 
     def _block(self, connection: Connection, account: str, lost: str, now_ms: int) -> Partner | None:
         held = lock_partner_of(connection, account)

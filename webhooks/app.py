@@ -1,6 +1,6 @@
 """The receiver's composition: stores, group commit, routes. Nothing connects before the server starts."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
@@ -14,6 +14,7 @@ from payouts.settings import Settings
 from payouts.storage.spill import Spill
 from payouts.stores import (
     open_emergency_watch,
+    open_engine,
     open_pulse,
     open_receiver_engine,
     open_redis,
@@ -23,11 +24,13 @@ from webhooks.endpoint import Endpoint
 from webhooks.health import Health
 from webhooks.hints import Hints
 from webhooks.intake import Intake
+from webhooks.mail_reports import MailReports
 from webhooks.signature import signing_secrets
 from webhooks.stores import Stores
 from workers.messages import Messages
 
 WEBHOOK_PATH = "/api/webhooks/stripe"
+MAIL_REPORT_PATH = "/api/webhooks/resend"
 HEALTH_PATH = "/api/health"
 
 
@@ -44,13 +47,15 @@ def build_app(settings: Settings) -> Starlette:
         Spill(client, settings.redis_spill, settings.queue_namespace),
         make_id,
         hints.add,
-        open_emergency_watch(settings, client),
+        emergency := open_emergency_watch(settings, client),
     )
     hints.breaker = stores.redis
     intake = Intake(stores.write, settings.receiver_max_waiting, settings.receiver_max_waiting_bytes)
     seal = open_sealer(settings).seal
     endpoint = Endpoint(intake, secrets, settings.livemode, make_id, now_ms, seal, settings.log_events)
     pulse = open_pulse(settings, "receiver", Meters(endpoint.counts, endpoint.meter), engine)
+
+    reports = open_mail_reports(settings, make_id, emergency.is_on) if settings.resend_secrets else None
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -59,12 +64,24 @@ def build_app(settings: Settings) -> Starlette:
         await intake.close()
         hints.close()
         stores.close()
+        if reports is not None:
+            reports.addresses.engine.dispose()
 
     health = Health(stores, endpoint.counts, settings.environment)
     return Starlette(
         routes=[
             Route(WEBHOOK_PATH, endpoint, methods=["POST"]),
+            *([Route(MAIL_REPORT_PATH, reports.answer, methods=["POST"])] if reports else []),
             Route(HEALTH_PATH, health.answer, methods=["GET", "HEAD"]),
         ],
         lifespan=lifespan,
+    )
+
+
+def open_mail_reports(settings: Settings, make_id: IdMaker, in_emergency: Callable[[], bool]) -> MailReports:
+    """What takes Resend's reports, with an engine of its own; nothing connects yet."""
+    from payouts.addresses import Addresses
+
+    return MailReports(
+        settings.resend_secrets, Addresses(open_engine(settings), make_id, now_ms), in_emergency
     )

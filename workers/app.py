@@ -8,9 +8,9 @@ from dramatiq.middleware import Retries
 
 from payouts.bootstrap import (
     open_archiver,
-    open_channels,
     open_failure_watch,
     open_lookout,
+    open_maintenance_clerk,
     open_reconciler,
     open_replayer,
     open_rounds,
@@ -24,6 +24,7 @@ from payouts.gate import forget_outflow
 from payouts.ids import IdMaker
 from payouts.logs import get_logger
 from payouts.meters import Meters
+from payouts.open_channels import open_channels
 from payouts.reopening import Reopener
 from payouts.repeating import forget_answers
 from payouts.scheduling import Schedules
@@ -45,7 +46,7 @@ from workers.broker import WakingRedisBroker
 from workers.catch_up import LOOK_EVERY_S, CatchingUp, WalkStarter
 from workers.check import LedgerChecking
 from workers.drain import Drainer
-from workers.messages import Messages
+from workers.messages import QUEUES, Messages
 from workers.notify import NoticeSweeper, Notifier
 from workers.reconcile import STEP_EVERY_S, Reconciling, RoundStarter
 from workers.replay import Replaying, ReplaySweeper
@@ -64,7 +65,7 @@ def run_worker(settings: Settings) -> None:
     require_current(parts.engine)
     messages = Messages(client, settings.queue_namespace)
     actors = Actors(parts, messages, settings.apply_batch_max, settings.log_events)
-    channels = open_channels(settings)
+    channels = open_channels(settings, parts.engine)
     notifier = Notifier(open_teller(settings, parts.engine, channels), messages)
 
     rounds = open_rounds(settings, parts.engine)
@@ -131,7 +132,7 @@ def run_scheduler(settings: Settings) -> None:
     wake = RequestSweeper(engine, messages, now_ms)
 
     schedules = Schedules(engine, now_ms, make_id)
-    channels = tuple(open_channels(settings))
+    channels = tuple(open_channels(settings, engine))
     notices = NoticeSweeper(engine, messages, now_ms, channels, settings.notice_keep_days)
 
     starter = RoundStarter(open_rounds(settings, engine), messages)
@@ -151,6 +152,7 @@ def run_scheduler(settings: Settings) -> None:
     switch, watch = open_emergency_switch(settings, client), open_emergency_watch(settings, client)
     drainer = Drainer(engine, spill, switch, watch, make_id, now_ms, messages.apply)
 
+    clerk = open_maintenance_clerk(settings, engine, client, QUEUES)
     lookout = open_lookout(settings, engine, client)
     pulse = open_pulse(settings, "scheduler", Meters(), engine)
     stop = StopSignal()
@@ -172,6 +174,7 @@ def run_scheduler(settings: Settings) -> None:
             Job("replay", settings.sweep_interval_s, replays.sweep),
             Job("reopen", settings.sweep_interval_s, reopen),
             Job("watch failures", WATCH_EVERY_S, open_failure_watch(settings, engine).look),
+            Job("keep maintenance times", WATCH_EVERY_S, clerk.look),
             Job("send", settings.sweep_interval_s, wake.sweep),
             Job("partners", settings.sweep_interval_s, PartnerSweeper(engine, messages).sweep),
             Job("schedule", settings.sweep_interval_s, schedules.step),

@@ -1,16 +1,30 @@
 """What operators ask about notices: lists, one with its deliveries, and those that are dead."""
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, select
 
-from payouts.notices import DeliveryStatus
+from payouts.notices import NOTICES_DEAD, DeliveryStatus
 from payouts.storage.delivery_rows import DELIVERIES, Delivery
 from payouts.storage.notice_tables import notice_deliveries
 from payouts.storage.paging import page
 from payouts.storage.queries import Filters
 from payouts.storage.tables import outbox
+
+WAITING_LOOKED_AT = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Lately:
+    """How a channel does. `attempts` and `error`: of what it fails at now; 0 and None where it does not."""
+
+    delivered_at_ms: int | None
+    dead_at_ms: int | None
+    attempts: int
+    error: str | None
+
 
 _NOTICE = [
     outbox.c[name]
@@ -50,6 +64,60 @@ def dead_after(connection: Connection, delivery_id: int, channel: str | None, mo
     if channel is not None:
         query = query.where(d.channel == channel)
     return DELIVERIES.all(connection, query.limit(most))
+
+
+def dead_channels(connection: Connection) -> dict[str, str]:
+    """The channels that gave up on a notice, each with what it said of the newest.
+
+    Alerts of this very thing are left out: one that cannot be told must not make another.
+    """
+    d = notice_deliveries.c
+    channels = connection.scalars(select(d.channel).where(d.status == DeliveryStatus.DEAD).distinct())
+    found = {}
+    for channel in sorted(channels):
+        query = (
+            select(d.last_error)
+            .join_from(notice_deliveries, outbox, outbox.c.id == d.outbox_id)
+            .where(
+                d.channel == channel,
+                d.status == DeliveryStatus.DEAD,
+                outbox.c.name != NOTICES_DEAD,
+            )
+            .order_by(d.due_at_ms.desc())
+            .limit(1)
+        )
+        row = connection.execute(query).first()
+        if row is not None:
+            found[channel] = str(row.last_error)
+    return found
+
+
+def lately(connection: Connection, channel: str) -> Lately:
+    """How the deliveries of `channel` went lately: a few rows from an index."""
+    d = notice_deliveries.c
+
+    def newest(status: DeliveryStatus) -> Any:
+        query = select(d.due_at_ms, d.last_error).where(d.channel == channel, d.status == status)
+        return connection.execute(query.order_by(d.due_at_ms.desc()).limit(1)).first()
+
+    done, dead = newest(DeliveryStatus.DELIVERED), newest(DeliveryStatus.DEAD)
+    waiting = connection.execute(
+        select(d.attempts, d.last_error)
+        .where(d.channel == channel, d.status == DeliveryStatus.PENDING)
+        .order_by(d.due_at_ms.desc())
+        .limit(WAITING_LOOKED_AT)
+    ).all()
+    failing = max((row for row in waiting if row.last_error is not None), key=_attempts, default=None)
+    return Lately(
+        None if done is None else done.due_at_ms,
+        None if dead is None else dead.due_at_ms,
+        0 if failing is None else failing.attempts,
+        None if failing is None else failing.last_error,
+    )
+
+
+def _attempts(row: Any) -> int:
+    return int(row.attempts)
 
 
 def _deliveries(connection: Connection, notice_ids: Collection[int]) -> dict[int, list[dict[str, Any]]]:
