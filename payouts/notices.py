@@ -4,10 +4,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from fnmatch import fnmatchcase
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from payouts.errors import PayoutsError
-
 
 NOTICES_DEAD = "alert.notices_dead"
 """Tells operators that a channel gave up on a notice."""
@@ -39,6 +38,15 @@ class Channel(Protocol):
 
         Raises NoticeError; any other error counts as one that may heal.
         """
+        ...
+
+
+@runtime_checkable
+class Closes(Protocol):
+    """A channel, or a part of one, that holds something open."""
+
+    def close(self) -> None:
+        """Let go of it; it is opened again when it is needed."""
         ...
 
 

@@ -21,6 +21,8 @@ PERSONAL = frozenset({"name", "email", "email_bounce"})
 """Noted as changed in the audit log, without their values: that log is never cleaned."""
 
 
+UNSAID = frozenset({"email_since_ms"})
+"""Not noted in the audit log: its own time says the same."""
 WRITTEN_TO: dict[str, Any] = {"email_bounced_at_ms": None, "email_bounce": None}
 """The values of a partner whose address is written to."""
 
@@ -156,6 +158,7 @@ def _write(
         details={
             name: "changed" if name in PERSONAL else {"before": getattr(before, name), "after": value}
             for name, value in changed.items()
+            if name not in UNSAID
         },
     )
     return after

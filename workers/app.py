@@ -24,6 +24,7 @@ from payouts.gate import forget_outflow
 from payouts.ids import IdMaker
 from payouts.logs import get_logger
 from payouts.meters import Meters
+from payouts.notices import Closes
 from payouts.open_channels import open_channels
 from payouts.reopening import Reopener
 from payouts.repeating import forget_answers
@@ -115,6 +116,9 @@ def run_worker(settings: Settings) -> None:
     for thread in stopping:
         thread.join()
     pulse.end()
+    for channel in channels.values():
+        if isinstance(channel, Closes):
+            channel.close()
     parts.engine.dispose()
     get_logger().info("worker.stopped")
 

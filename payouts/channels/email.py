@@ -6,7 +6,7 @@ from payouts.addresses import Addresses
 from payouts.letters.letter import letter_of
 from payouts.letters.rendering import Mail, Renderer
 from payouts.logs import get_logger
-from payouts.notices import Notice, NoticeError
+from payouts.notices import Closes, Notice, NoticeError
 
 CHANNEL = "email"
 MAX_ATTEMPTS = 26
@@ -55,3 +55,8 @@ class EmailChannel:
         except BadAddressError as error:
             self._addresses.came_back(partner.id, mail.to, str(error))
             raise
+
+    def close(self) -> None:
+        """Let go of what the postman holds open."""
+        if isinstance(self._postman, Closes):
+            self._postman.close()

@@ -73,6 +73,13 @@ class Line:
             # Not the error's own words: they may hold the address, which may be a secret.
             raise self._silent(f"could not be reached ({type(error).__name__})") from None
 
+    def close(self) -> None:
+        """Let go of the connections."""
+        with self._guard:
+            if self._client is not None:
+                self._client.close()
+            self._client = None
+
     def _silent(self, what: str) -> NoticeError:
         return NoticeError(f"{self.name} {what}", transient=True, pause_s=DOWN_PAUSE_S)
 

@@ -37,6 +37,10 @@ class PagerDutyChannel:
             # 400: the event or the routing key is wrong, and stays so.
             raise self._line.refused(answer, for_good=answer.status in (400, 403, 404, 410))
 
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._line.close()
+
     def _event(self, told: OperatorNotice, notice_id: int) -> dict[str, Any]:
         event: dict[str, Any] = {
             "routing_key": self._routing_key,

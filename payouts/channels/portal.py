@@ -38,6 +38,10 @@ class PortalChannel:
         # Whatever else it answers, somebody may mend it: it is tried again for days.
         raise self._line.refused(answer, for_good=False)
 
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._line.close()
+
     def _headers(self, event_id: str, body: bytes) -> dict[str, str]:
         from standardwebhooks import Webhook
 

@@ -4,7 +4,6 @@ Each mail has an idempotency key, so that Resend, which keeps them for 24 hours,
 it is asked to. https://resend.com/docs/dashboard/emails/idempotency-keys, https://resend.com/docs/api-reference/errors
 """
 
-import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -30,15 +29,19 @@ class ResendPostman:
         self._api_base = api_base
         self._sender = sender
         self._reply_to = reply_to
-        self._http = _Http(timeout_s)
+        self._timeout_s = timeout_s
+        self._client: Client | None = None
 
     def post(self, mail: Mail) -> None:
         """Send it. Raises NoticeError; BadAddressError where the address is none."""
+        import httpx
         import resend
         from resend.exceptions import NoContentError, ResendError
 
+        if self._client is None:
+            self._client = httpx.Client(timeout=self._timeout_s, follow_redirects=False)
         resend.api_key = self._api_key
-        resend.default_http_client = self._http.as_client()
+        resend.default_http_client = _http_client(self._client, self._timeout_s)
         if self._api_base:
             resend.api_url = self._api_base
         content: Any = {
@@ -59,6 +62,12 @@ class ResendPostman:
             found = _refusal(error)
             if found is not None:
                 raise found from None
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        if self._client is not None:
+            self._client.close()
+        self._client = None
 
 
 def _refusal(error: "ResendError") -> NoticeError | None:
@@ -87,52 +96,27 @@ def _refusal(error: "ResendError") -> NoticeError | None:
     return NoticeError(said, transient=False)
 
 
-class _Http:
-    """The SDK's own way out follows redirects with every header and opens a connection for each mail."""
+def _http_client(client: "Client", timeout_s: float) -> Any:
+    """`client` as the SDK takes one. Its own follows redirects, and opens a connection for each mail."""
+    import httpx
+    from resend.http_client import HTTPClient
 
-    def __init__(self, timeout_s: float) -> None:
-        self._timeout_s = timeout_s
-        self._made: Any = None
+    class OneClient(HTTPClient):
+        def request(
+            self,
+            method: str,
+            url: str,
+            headers: Mapping[str, str],
+            json: Any = None,
+            files: Any = None,
+            data: Any = None,
+        ) -> tuple[bytes, int, Mapping[str, str]]:
+            try:
+                answer = client.request(method, url, json=json, headers=headers)
+            except httpx.TimeoutException:
+                raise RuntimeError(f"no answer within {timeout_s:g} s") from None
+            except httpx.HTTPError as error:
+                raise RuntimeError(type(error).__name__) from None
+            return answer.content, answer.status_code, answer.headers
 
-    def as_client(self) -> Any:
-        """An HTTP client as the SDK takes it; made at the first."""
-        if self._made is None:
-            self._made = self._make()
-        return self._made
-
-    def _make(self) -> Any:
-        import httpx
-        from resend.http_client import HTTPClient
-
-        http: Client = httpx.Client(timeout=self._timeout_s, follow_redirects=False)
-        timeout_s = self._timeout_s
-
-        class OneClient(HTTPClient):
-            def request(
-                self,
-                method: str,
-                url: str,
-                headers: Mapping[str, str],
-                json: Any = None,
-                files: Any = None,
-                data: Any = None,
-            ) -> tuple[bytes, int, Mapping[str, str]]:
-                content = _encoded(json)
-                try:
-                    answer = http.request(
-                        method,
-                        url,
-                        content=content,
-                        headers={**headers, "Content-Type": "application/json"},
-                    )
-                except httpx.TimeoutException:
-                    raise RuntimeError(f"no answer within {timeout_s:g} s") from None
-                except httpx.HTTPError as error:
-                    raise RuntimeError(type(error).__name__) from None
-                return answer.content, answer.status_code, answer.headers
-
-        return OneClient()
-
-
-def _encoded(value: Any) -> bytes:
-    return json.dumps(value, ensure_ascii=False).encode()
+    return OneClient()

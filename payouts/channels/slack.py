@@ -39,6 +39,11 @@ class SlackChannel:
         if not 200 <= answer.status < 300:
             raise line.refused(answer, for_good=answer.status in _FOR_GOOD)
 
+    def close(self) -> None:
+        """Let go of the connections."""
+        for line in self._lines.values():
+            line.close()
+
     def _message(self, told: OperatorNotice, notice_id: int) -> bytes:
         head = f"{_SIGNS[told.gravity]} *{escaped(told.name)}* ({escaped(self._environment)})"
         facts = " · ".join(f"{escaped(name)}: {escaped(value)}" for name, value in told.about.items())

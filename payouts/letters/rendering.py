@@ -57,7 +57,7 @@ class Renderer:
     def render(self, letter: Letter, partner: Partner, key: str) -> Mail:
         """The e-mail for a letter to `partner`."""
         facts = _facts(letter, partner)
-        page = {**facts, "house": self._house, "partner": partner, "about": letter.about}
+        page = {**facts, "house": self._house, "partner": partner}
         subject = SUBJECTS[letter.kind].format_map(facts)
         page["subject"] = subject
         text = self._template(letter.kind, "txt").render(page)
@@ -86,13 +86,21 @@ def _environments() -> "tuple[Environment, Environment]":
 
 
 def _facts(letter: Letter, partner: Partner) -> dict[str, Any]:
+    """All that templates may say; what a notice does not tell is empty, as in one of an earlier version."""
     about = letter.about
     starts, ends = _time(about.get("starts_at")), _time(about.get("ends_at"))
     advice = advice_on(about.get("failure_code"))
     amount_minor = about.get("amount_minor")
     return {
         "amount": format_money(amount_minor, about["currency"]) if amount_minor is not None else "",
+        "currency": str(about.get("currency") or "").upper(),
+        "payout": about.get("request_id") or "",
+        "reference": about.get("reference") or "",
+        "is_reversal": bool(about.get("is_reversal")),
         "bank": partner.bank_label or "",
+        "bank_then": about.get("bank_label") or "",
+        "lacks": about.get("lacks") or "",
+        "work": about.get("window_text") or "",
         "arrival": _day(about.get("arrival_date_s")),
         "why": advice.why,
         "steps": advice.steps,

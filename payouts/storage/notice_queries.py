@@ -14,6 +14,7 @@ from payouts.storage.queries import Filters
 from payouts.storage.tables import outbox
 
 WAITING_LOOKED_AT = 100
+DEAD_LOOKED_AT = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,10 @@ def dead_channels(connection: Connection) -> dict[str, str]:
     Alerts of this very thing are left out: one that cannot be told must not make another.
     """
     d = notice_deliveries.c
-    channels = connection.scalars(select(d.channel).where(d.status == DeliveryStatus.DEAD).distinct())
+    newest = (
+        select(d.channel).where(d.status == DeliveryStatus.DEAD).order_by(d.id.desc()).limit(DEAD_LOOKED_AT)
+    )
+    channels = connection.scalars(select(newest.subquery().c.channel).distinct())
     found = {}
     for channel in sorted(channels):
         query = (
