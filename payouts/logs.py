@@ -13,7 +13,7 @@ from payouts.redaction import REDACTED, SENSITIVE, redacted
 
 _SECRET = re.compile(
     r"(whsec_|sk_live_|sk_test_|rk_live_|rk_test_|\bpt_(?=[\w-]{43}))[A-Za-z0-9_+/=-]+"
-    r"|(\bre_)(?=\w{16})[A-Za-z0-9_]+"
+    r"|(\bre_)[A-Za-z0-9]{6,}_[A-Za-z0-9]{12,}"
     r"|(hooks\.slack\.com/)[A-Za-z0-9_/-]+"
     r"|(?<=://)([^/\s:@]*):[^/\s@]+@"
 )

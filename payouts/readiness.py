@@ -42,16 +42,6 @@ def partner_stop(partner: Partner, rules: GateRules, now_ms: int) -> Stop | None
     return _not_ready(partner) or _bank_stop(partner, rules, now_ms)
 
 
-def bank_need(partner: Partner) -> str | None:
-    """What is wrong with a partner's bank account that only the partner can mend: `missing` or `unusable`;
-    None: nothing, as far as Stripe tells."""
-    if partner.state != PartnerState.RESTRICTED or _bank_is_hidden(partner):
-        return None
-    if not partner.bank_account:
-        return "missing"
-    return "unusable" if partner.bank_status in UNUSABLE_BANK else None
-
-
 def still_wanted(partner: Partner) -> str:
     """What Stripe still wants of the partner, as a sentence's end; empty where nothing is known."""
     if not partner.requirements:
