@@ -21,8 +21,8 @@ PERSONAL = frozenset({"name", "email", "email_bounce"})
 """Noted as changed in the audit log, without their values: that log is never cleaned."""
 
 
-UNSAID = frozenset({"email_since_ms"})
-"""Not noted in the audit log: its own time says the same."""
+UNSAID = frozenset({"email_since_ms", "email_bounced_at_ms"})
+"""Not noted in the audit log: they follow from what is."""
 WRITTEN_TO: dict[str, Any] = {"email_bounced_at_ms": None, "email_bounce": None}
 """The values of a partner whose address is written to."""
 
