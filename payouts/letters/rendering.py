@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from payouts.errors import PayloadError
 from payouts.letters.advice import advice_on
 from payouts.letters.letter import Kind, Letter
 from payouts.money import format_money
@@ -55,8 +56,13 @@ class Renderer:
         self._environments: tuple[Environment, Environment] | None = None
 
     def render(self, letter: Letter, partner: Partner, key: str) -> Mail:
-        """The e-mail for a letter to `partner`."""
-        facts = _facts(letter, partner)
+        """The e-mail for a letter to `partner`. Raises PayloadError where the notice says what cannot be."""
+        try:
+            facts = _facts(letter, partner)
+        except (KeyError, ValueError, TypeError, AttributeError, OverflowError) as error:
+            raise PayloadError(
+                f"no {letter.kind} can be written: {type(error).__name__}: {error}"[:300]
+            ) from None
         page = {**facts, "house": self._house, "partner": partner}
         subject = SUBJECTS[letter.kind].format_map(facts)
         page["subject"] = subject

@@ -165,3 +165,19 @@ def test_without_a_code_no_reason_is_made_up() -> None:
     mail = Renderer(House("Us")).render(Letter(Kind.PAYOUT_FAILED, about), a_partner(), "email-5")
     assert "could not be paid." in mail.text
     assert "because" not in mail.text
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"amount_minor": "many"},
+        {"currency": None},
+        {"currency": 5},
+        {"arrival_date_s": 10**20},
+        {"starts_at": "soon"},
+    ],
+)
+def test_a_notice_that_says_what_cannot_be_makes_no_letter_and_says_so(wrong: dict[str, Any]) -> None:
+    letter = Letter(Kind.PAYOUT_SENT, {**PAYOUT, **wrong})
+    with pytest.raises(PayloadError, match="no payout_sent can be written"):
+        Renderer(HOUSE).render(letter, a_partner(), "email-5")

@@ -59,15 +59,15 @@ def one_notice(call: Call) -> Response:
 def _letter(call: Call, found: Mapping[str, Any]) -> Mail | None:
     """The e-mail that the notice makes, as it would be written now."""
     columns = ("id", "account", "name", "payout_id", "request_id", "body", "created_at_ms")
+    settings = call.parts.settings
     try:
         letter = letter_of(Notice(*(found[name] for name in columns)))
+        partner = find_partner(call.connection, found["account"]) if letter else None
+        if letter is None or partner is None:
+            return None
+        return Renderer(House(settings.portal_name, settings.portal_url)).render(letter, partner, "")
     except PayloadError:
-        return None
-    partner = find_partner(call.connection, found["account"]) if letter else None
-    if letter is None or partner is None:
-        return None
-    settings = call.parts.settings
-    return Renderer(House(settings.portal_name, settings.portal_url)).render(letter, partner, "")
+        return None  # its delivery says why
 
 
 def again(call: Call) -> Response:
