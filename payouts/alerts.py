@@ -67,7 +67,7 @@ def operator_notice(notice: Notice) -> OperatorNotice:
         about["request_id"] = public_id(notice.request_id)
     return OperatorNotice(
         notice.name,
-        gravity_of(notice.name),
+        _gravity(notice.name, body),
         _key(notice, body),
         notice.name in ENDS,
         str(body.get("text") or notice.name),
@@ -81,6 +81,12 @@ def gravity_of(name: str) -> Gravity:
     if name in CRITICAL:
         return Gravity.CRITICAL
     return Gravity.WARNING if name.startswith("alert.") and name not in ENDS else Gravity.INFO
+
+
+def _gravity(name: str, body: dict[str, Any]) -> Gravity:
+    usual = gravity_of(name)
+    is_bad = body.get("level") in ("warning", "critical")  # of a report on how the service is
+    return Gravity.WARNING if is_bad and usual == Gravity.INFO else usual
 
 
 def _key(notice: Notice, body: dict[str, Any]) -> str:

@@ -61,7 +61,7 @@ class FailureWatch:
 
 
 def _untold(connection: Connection, now_ms: int) -> Iterator[PlatformNotice]:
-    for channel, error in dead_channels(connection).items():
+    for channel, error in dead_channels(connection, now_ms - DAY_MS).items():
         text = (
             f"{channel} gave up on a notice: {error}. `payouts notice list --status dead` shows all, "
             f"`payouts notice retry --all --channel {channel}` sends them again"

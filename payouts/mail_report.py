@@ -15,26 +15,35 @@ _SAYS = {
     "email.complained": "the person marked mail as unwanted",
     "email.suppressed": "Resend writes to the address no more",
 }
+MOST_ROW_ID = 2**63 - 1
 PASSING = "Transient"
 """A bounce of this type says nothing of the address: the mailbox was full, or its server away."""
 
 
 class _Bounce(msgspec.Struct):
-    type: str = ""
-    subType: str = ""  # noqa: N815 - the field's name at Resend
-    message: str = ""
+    type: str | None = None
+    subType: str | None = None  # noqa: N815 - the field's name at Resend
+
+
+_Tags = dict[str, str] | list[dict[str, str]] | None
 
 
 class _Data(msgspec.Struct):
     to: list[str] = []
-    tags: dict[str, str] | list[dict[str, str]] = {}
+    tags: _Tags = None
     bounce: _Bounce | None = None
+
+
+class _Kind(msgspec.Struct):
+    """Of any report: the data of those that do not matter here may look otherwise."""
+
+    type: str
 
 
 class _Event(msgspec.Struct):
     type: str
     created_at: str
-    data: _Data = msgspec.field(default_factory=_Data)
+    data: _Data
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +56,7 @@ class CameBack:
     at_ms: int
 
 
-_events = msgspec.json.Decoder(_Event)
+_kinds, _events = msgspec.json.Decoder(_Kind), msgspec.json.Decoder(_Event)
 
 
 def read_report(body: bytes) -> CameBack | None:
@@ -56,24 +65,31 @@ def read_report(body: bytes) -> CameBack | None:
     Raises PayloadError where it does not read.
     """
     try:
+        said = _SAYS.get(_kinds.decode(body).type)
+        if said is None:
+            return None
         event = _events.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise PayloadError(f"the report does not read: {error}") from None
-    said = _SAYS.get(event.type)
-    bounce = event.data.bounce
-    if said is None or (bounce is not None and bounce.type == PASSING):
+    bounce = event.data.bounce or _Bounce()
+    partner_id = _partner_id(_by_name(event.data.tags).get("partner", ""))
+    if bounce.type == PASSING or partner_id is None or len(event.data.to) != 1:
         return None
-    partner = _tags(event.data.tags).get("partner", "")
-    if not (partner.isascii() and partner.isdigit() and len(partner) < 20 and len(event.data.to) == 1):
-        return None
-    kind = f" ({bounce.type}, {bounce.subType})" if bounce is not None else ""
-    return CameBack(int(partner), event.data.to[0], f"{said}{kind}", _at_ms(event.created_at))
+    kind = ", ".join(filter(None, (bounce.type, bounce.subType)))
+    why = f"{said} ({kind})" if kind else said
+    return CameBack(partner_id, event.data.to[0], why, _at_ms(event.created_at))
 
 
-def _tags(tags: dict[str, str] | list[dict[str, str]]) -> dict[str, str]:
+def _by_name(tags: _Tags) -> dict[str, str]:
     if isinstance(tags, dict):
         return tags
-    return {tag.get("name", ""): tag.get("value", "") for tag in tags}
+    return {tag.get("name", ""): tag.get("value", "") for tag in tags or ()}
+
+
+def _partner_id(text: str) -> int | None:
+    if not (text.isascii() and text.isdigit() and len(text) < 20):
+        return None
+    return int(text) if int(text) <= MOST_ROW_ID else None
 
 
 def _at_ms(text: str) -> int:

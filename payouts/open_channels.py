@@ -73,7 +73,7 @@ def _postman(settings: Settings) -> Postman | None:
     key = settings.resend_api_key.get_secret_value()
     if key:
         return ResendPostman(
-            *(key, settings.resend_api_base, settings.email_from, settings.email_reply_to),
+            *(key, settings.resend_api_base.rstrip("/"), settings.email_from, settings.email_reply_to),
             settings.channel_timeout_s,
         )
     if settings.email_folder:

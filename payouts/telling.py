@@ -14,6 +14,7 @@ from sqlalchemy import Engine
 from payouts.backoff import retry_delay_ms
 from payouts.clock import Clock
 from payouts.crash import crash_point
+from payouts.errors import PayloadError
 from payouts.ids import IdMaker
 from payouts.logs import get_logger, redact
 from payouts.notices import Channel, NoticeError, Order, Route, channels_for
@@ -184,7 +185,8 @@ class _Delivering:
         return Result(delivery.id, notice.id)
 
     def _failed(self, one: Claimed, error: Exception) -> Result:
-        known = error if isinstance(error, NoticeError) else NoticeError("", transient=True)
+        can_heal = not isinstance(error, PayloadError)  # whatever else it is, it may
+        known = error if isinstance(error, NoticeError) else NoticeError("", transient=can_heal)
         if known.pause_s is not None:
             pause_ms = round(min(max(known.pause_s, 0), PAUSE_MOST_S) * 1000)
             self.paused_until_ms = self._rules.clock() + pause_ms

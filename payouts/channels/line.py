@@ -3,6 +3,7 @@
 What an answer means is for the channel to say; what the line itself meets is said here.
 """
 
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -61,11 +62,11 @@ class Line:
             client = self._client
         try:
             with client.stream("POST", self._url, content=body, headers=dict(headers)) as response:
-                begun = b""
+                begun, until_s = b"", time.monotonic() + self._timeout_s
                 for part in response.iter_raw(ANSWER_BYTES):
                     begun += part
-                    if len(begun) >= ANSWER_BYTES:
-                        break
+                    if len(begun) >= ANSWER_BYTES or time.monotonic() > until_s:
+                        break  # what it is is known; nobody is waited for that trickles
                 return Answer(response.status_code, dict(response.headers), begun[:ANSWER_BYTES])
         except httpx.TimeoutException:
             raise self._silent(f"did not answer within {self._timeout_s:g} s") from None

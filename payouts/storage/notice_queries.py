@@ -67,8 +67,8 @@ def dead_after(connection: Connection, delivery_id: int, channel: str | None, mo
     return DELIVERIES.all(connection, query.limit(most))
 
 
-def dead_channels(connection: Connection) -> dict[str, str]:
-    """The channels that gave up on a notice, each with what it said of the newest.
+def dead_channels(connection: Connection, since_ms: int) -> dict[str, str]:
+    """The channels that gave up on a notice since then, each with what it said of the newest.
 
     Alerts of this very thing are left out: one that cannot be told must not make another.
     """
@@ -85,6 +85,7 @@ def dead_channels(connection: Connection) -> dict[str, str]:
             .where(
                 d.channel == channel,
                 d.status == DeliveryStatus.DEAD,
+                d.due_at_ms > since_ms,
                 outbox.c.name != NOTICES_DEAD,
             )
             .order_by(d.due_at_ms.desc())

@@ -105,6 +105,9 @@ def test_an_address_that_mail_comes_back_from_is_marked_and_operators_hear_of_it
     ("kind", "data"),
     [
         ("email.delivered", {}),
+        ("domain.updated", {"to": None, "tags": 5, "bounce": []}),
+        ("email.bounced", {"tags": None}),
+        ("email.bounced", {"tags": {"partner": "9" * 19}}),
         ("email.bounced", {"bounce": {"type": "Transient", "subType": "General"}}),
         ("email.bounced", {"tags": {}}),
         ("email.bounced", {"tags": {"partner": "77"}}),
@@ -117,6 +120,11 @@ def test_what_says_nothing_of_the_address_changes_nothing(desk: Desk, kind: str,
     assert desk.report(desk.event(kind, **data))[0] == 200
     assert desk.bounced_at() is None
     assert desk.alerts() == []
+
+
+def test_a_report_may_leave_out_what_kind_of_bounce_it_was(desk: Desk) -> None:
+    assert desk.report(desk.event(bounce={"type": None}))[0] == 200
+    assert desk.bounced_at() is not None
 
 
 def test_tags_may_come_as_a_list(desk: Desk) -> None:

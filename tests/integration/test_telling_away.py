@@ -192,6 +192,8 @@ def test_a_portal_that_is_gone_is_an_alert_and_gets_its_events_when_an_operator_
     post.run("UPDATE notice_deliveries SET status = 'delivered' WHERE channel = 'email'")
     for _ in range(2):
         watch.look()
+    post.clock.pass_(hours=25)
+    watch.look()
     (alert,) = post.rows("SELECT body FROM outbox WHERE name = :name", name=NOTICES_DEAD)
     assert "portal gave up on a notice: the portal answered 410" in json.loads(alert.body)["text"]
 
@@ -233,6 +235,15 @@ def test_an_address_that_resend_refuses_is_written_to_no_more(post: Post) -> Non
     assert "trust-email" in str(error)
     (alert,) = post.rows("SELECT account FROM outbox WHERE name = 'alert.email_bouncing'")
     assert alert.account == "acct_1"
+
+
+def test_a_notice_that_does_not_read_is_dead_at_once_and_holds_nothing_up(post: Post) -> None:
+    wrong, right = post.tell_of("payout.sent", amount_minor="many", currency="eur"), post.pay()
+    post.teller.tell()
+    status, attempts, error = post.deliveries(wrong)["email"]
+    assert (status, attempts) == ("dead", 1)
+    assert "no payout_sent can be written" in str(error)
+    assert post.deliveries(right)["email"][0] == "delivered"
 
 
 def test_nobody_is_written_to_about_an_account_that_is_no_partners(post: Post) -> None:

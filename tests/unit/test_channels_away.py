@@ -87,6 +87,12 @@ def test_slack_gets_what_is_grave_at_an_address_of_its_own(there: StandIn, name:
     assert [got.path for got in there.got] == [path]
 
 
+@pytest.mark.parametrize(("level", "sign"), [("normal", ":information_source:"), ("critical", ":warning:")])
+def test_a_report_that_is_bad_looks_so(there: StandIn, level: str, sign: str) -> None:
+    slack(there).deliver(notice("maintenance.report", level=level))
+    assert there.got[0].json["blocks"][0]["text"]["text"].startswith(sign)
+
+
 def test_a_text_mentions_nobody_in_slack_and_is_no_link(there: StandIn) -> None:
     slack(there).deliver(notice(text="<!channel> & <https://evil.example|here>"))
     said = there.got[0].json["blocks"][0]["text"]["text"]
