@@ -22,8 +22,11 @@ class Gravity(StrEnum):
     """Somebody is called."""
 
 
+TEST, TEST_CRITICAL = "alert.test", "alert.test_critical"
+"""What a person tries the channels by."""
 CRITICAL = frozenset(
     {
+        TEST_CRITICAL,
         "alert.emergency_on",
         "alert.ledger_broken",
         "alert.paid_twice",

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from payouts.alerts import TEST
 from payouts.bouncing import BOUNCING
 from payouts.clock import iso
 from payouts.errors import PayloadError
@@ -15,9 +16,9 @@ from payouts.notices import Notice
 from payouts.request import public_id
 
 _STEPS = ("announced", "changed", "started", "ended", "called_off")
-NAMES = ("payout.*", "bank_account.*", *(f"maintenance.{step}" for step in _STEPS), BOUNCING)
+NAMES = ("payout.*", "bank_account.*", *(f"maintenance.{step}" for step in _STEPS), BOUNCING, TEST)
 """The notices that the portal gets."""
-_RENAMED = {BOUNCING: "partner.email_bounced"}
+_RENAMED = {BOUNCING: "partner.email_bounced", TEST: "test"}
 _TEXTS = ("status", "currency", "stripe_id", "failure_code", "reference", "partner", "bank_label", "lacks")
 
 

@@ -112,6 +112,8 @@ def test_the_secret_that_the_page_makes_is_one_that_signs() -> None:
         ("maintenance.report", {"slack"}),
         ("alert.email_bouncing", {"slack", "portal"}),
         ("alert.events_dying", {"slack"}),
+        ("alert.test", {"slack", "portal"}),
+        ("alert.test_critical", {"slack", "pagerduty"}),
         ("alert.recovery_ended", {"slack", "pagerduty"}),
         ("alert.ledger_broken", {"slack", "pagerduty"}),
     ],
