@@ -14,6 +14,7 @@ from starlette.routing import Route
 from api.access import AccessLog
 from api.closing import Closing
 from api.endpoint import Desk, Endpoint
+from api.health import open_health
 from api.openapi import document
 from api.operation import Operation
 from api.operations import OPERATIONS, PREFIX
@@ -28,9 +29,11 @@ from payouts.settings import Settings
 from payouts.storage.kept_answers import KeptAnswers
 from payouts.stores import open_emergency_watch, open_engine, open_pulse, open_redis, open_sealer
 from payouts.version import VERSION
+from serving.health import PATHS, Health
 from workers.messages import Messages
 
 LIVE_PATH, DOCUMENT_PATH = f"{PREFIX}/live", f"{PREFIX}/openapi.json"
+PROBES = frozenset({LIVE_PATH, *PATHS})
 MAINTENANCE_PATH = f"{PREFIX}/maintenance"
 HINT_TIMEOUT_S = 0.5
 """Of each call to Redis: it tells workers what to send, keeps answers, and may cost no more."""
@@ -47,10 +50,10 @@ def build_app(settings: Settings) -> Starlette:
     closing = Closing(engine, by_setting=settings.maintenance_mode, emergency=emergency)
     kept = KeptAnswers(client, settings.queue_namespace, open_sealer(settings))
     desk = Desk(engine, pool, messages.send_payout, now_ms, IdMaker(), closing, kept)
-    return make_app(desk, open_pulse(settings, "api", Meters(desk.meter), engine))
+    return make_app(desk, open_pulse(settings, "api", Meters(desk.meter), engine), open_health(settings))
 
 
-def make_app(desk: Desk, pulse: Pulse | None = None) -> Starlette:
+def make_app(desk: Desk, pulse: Pulse | None = None, health: Health | None = None) -> Starlette:
     """The API around the parts it is given; it closes them when it ends."""
     alive: AbstractAsyncContextManager[None] = beating(pulse) if pulse else nullcontext()
 
@@ -60,15 +63,18 @@ def make_app(desk: Desk, pulse: Pulse | None = None) -> Starlette:
             yield
         desk.pool.close()
         desk.engine.dispose()
+        if health:
+            health.close()
 
     app = Starlette(
         routes=[
+            *(health.routes() if health else ()),
             Route(LIVE_PATH, _live, methods=["GET"]),
             Route(MAINTENANCE_PATH, _Maintenance(desk).answer, methods=["GET"]),
             Route(DOCUMENT_PATH, _document, methods=["GET"]),
             *_routes(desk),
         ],
-        middleware=[Middleware(AccessLog, make_id=desk.make_id, meter=desk.meter, uncounted=LIVE_PATH)],
+        middleware=[Middleware(AccessLog, make_id=desk.make_id, meter=desk.meter, uncounted=PROBES)],
         exception_handlers={HTTPException: tell_http},
         lifespan=lifespan,
     )

@@ -24,6 +24,10 @@ from payouts.storage.minutes import Minutes
 from payouts.storage.presence import Presence, Role
 
 RECEIVER_POOL_SIZE = 3
+HEALTH_POOL_SIZE = 1
+"""Of receiver, API and console, beside the pool that they work with."""
+HEALTH_TIMEOUT_S = 1.5
+"""Of each step of a health check: connecting, and an answer."""
 
 
 def open_engine(settings: Settings) -> Engine:
@@ -59,6 +63,12 @@ def open_console_engine(settings: Settings) -> Engine:
         timeout_s=settings.database_timeout_s,
         pool_size=2 * settings.console_threads + 1,
     )
+
+
+def open_health_engine(settings: Settings) -> Engine:
+    """The engine of health checks: its own connection, so that a busy pool is no database that is away."""
+    url = settings.database_url.get_secret_value()
+    return build_engine(url, timeout_s=HEALTH_TIMEOUT_S, pool_size=HEALTH_POOL_SIZE)
 
 
 def open_redis(settings: Settings, timeout_s: float) -> redis.Redis:

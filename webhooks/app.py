@@ -21,22 +21,21 @@ from payouts.stores import (
     open_sealer,
 )
 from webhooks.endpoint import Endpoint
-from webhooks.health import Health
+from webhooks.health import open_health
 from webhooks.hints import Hints
 from webhooks.intake import Intake
 from webhooks.mail_reports import MailReports
-from webhooks.signature import signing_secrets
+from webhooks.signature import current_secrets
 from webhooks.stores import Stores
 from workers.messages import Messages
 
 WEBHOOK_PATH = "/api/webhooks/stripe"
 MAIL_REPORT_PATH = "/api/webhooks/resend"
-HEALTH_PATH = "/api/health"
 
 
 def build_app(settings: Settings) -> Starlette:
     """The receiver as an ASGI application. Raises SettingsError where no signing secret is set."""
-    secrets = signing_secrets(settings.platform_secrets, settings.connect_secrets)
+    secrets = current_secrets(settings)
     timeout_s = settings.receiver_store_timeout_s
     make_id = IdMaker()
     client, engine = open_redis(settings, timeout_s), open_receiver_engine(settings)
@@ -64,15 +63,16 @@ def build_app(settings: Settings) -> Starlette:
         await intake.close()
         hints.close()
         stores.close()
+        health.close()
         if reports is not None:
             reports.addresses.engine.dispose()
 
-    health = Health(stores, endpoint.counts, settings.environment)
+    health = open_health(settings, stores, endpoint.counts)
     return Starlette(
         routes=[
             Route(WEBHOOK_PATH, endpoint, methods=["POST"]),
             *([Route(MAIL_REPORT_PATH, reports.answer, methods=["POST"])] if reports else []),
-            Route(HEALTH_PATH, health.answer, methods=["GET", "HEAD"]),
+            *health.routes(),
         ],
         lifespan=lifespan,
     )

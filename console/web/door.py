@@ -8,7 +8,7 @@ from starlette.routing import Route
 
 from console.web.call import Call, json_response, local_path
 from console.web.frame import Frame, check_origin, cookie_name, form_fields, is_secure
-from console.web.oidc import OidcProvider, open_provider
+from console.web.oidc import OidcProvider
 from console.web.parts import Parts
 from console.web.server import address_of
 from console.web.session import SIGNING_IN_S
@@ -30,9 +30,9 @@ SIGNING_IN_COOKIE = "payouts_signing_in"
 CALLBACK = "/sign-in/callback"
 
 
-def routes(frame: Frame) -> list[Route]:
+def routes(frame: Frame, provider: OidcProvider | None) -> list[Route]:
     """The routes of signing in and out."""
-    door = Door(frame, open_provider(frame.parts.settings))
+    door = Door(frame, provider)
     return [
         Route("/sign-in", door.page, methods=["GET"]),
         Route("/sign-in", door.by_token, methods=["POST"]),

@@ -1,7 +1,6 @@
 """What operators ask about notices: lists, one with its deliveries, and those that are dead."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, select
@@ -13,18 +12,7 @@ from payouts.storage.paging import page
 from payouts.storage.queries import Filters
 from payouts.storage.tables import outbox
 
-WAITING_LOOKED_AT = 100
 DEAD_LOOKED_AT = 1_000
-
-
-@dataclass(frozen=True, slots=True)
-class Lately:
-    """How a channel does. `attempts` and `error`: of what it fails at now; 0 and None where it does not."""
-
-    delivered_at_ms: int | None
-    dead_at_ms: int | None
-    attempts: int
-    error: str | None
 
 
 _NOTICE = [
@@ -95,34 +83,6 @@ def dead_channels(connection: Connection, since_ms: int) -> dict[str, str]:
         if row is not None:
             found[channel] = str(row.last_error)
     return found
-
-
-def lately(connection: Connection, channel: str) -> Lately:
-    """How the deliveries of `channel` went lately: a few rows from an index."""
-    d = notice_deliveries.c
-
-    def newest(status: DeliveryStatus) -> Any:
-        query = select(d.due_at_ms, d.last_error).where(d.channel == channel, d.status == status)
-        return connection.execute(query.order_by(d.due_at_ms.desc()).limit(1)).first()
-
-    done, dead = newest(DeliveryStatus.DELIVERED), newest(DeliveryStatus.DEAD)
-    waiting = connection.execute(
-        select(d.attempts, d.last_error)
-        .where(d.channel == channel, d.status == DeliveryStatus.PENDING)
-        .order_by(d.due_at_ms.desc())
-        .limit(WAITING_LOOKED_AT)
-    ).all()
-    failing = max((row for row in waiting if row.last_error is not None), key=_attempts, default=None)
-    return Lately(
-        None if done is None else done.due_at_ms,
-        None if dead is None else dead.due_at_ms,
-        0 if failing is None else failing.attempts,
-        None if failing is None else failing.last_error,
-    )
-
-
-def _attempts(row: Any) -> int:
-    return int(row.attempts)
 
 
 def _deliveries(connection: Connection, notice_ids: Collection[int]) -> dict[int, list[dict[str, Any]]]:

@@ -6,12 +6,13 @@ from email import message_from_bytes, policy
 from pathlib import Path
 from typing import Any
 
+import fakeredis
 import pytest
 from sqlalchemy import Engine
 
 from payouts import telling
-from payouts.email_health import email_health
 from payouts.failure_watch import FailureWatch
+from payouts.health_checks import HealthAsks
 from payouts.ids import time_of
 from payouts.notices import NOTICES_DEAD, Closes, NoticeError, Route
 from payouts.open_channels import MAX_ATTEMPTS, open_channels, routes_of
@@ -278,35 +279,26 @@ def test_the_age_of_the_outbox_is_that_of_the_oldest_nobody_took(post: Post) -> 
         assert oldest_undelivered_s(connection, time_of(notice_id) + 90_000) == 0
 
 
-def test_email_fails_where_nobody_takes_mail_and_not_where_one_address_is_bad(post: Post) -> None:
-    def health() -> str:
-        with reading(post.engine) as connection:
-            return email_health(connection, post.settings, post.clock()).status
-
-    assert health() == "pass"
+def test_email_fails_where_nobody_takes_mail_and_not_where_one_mail_is_refused(post: Post) -> None:
+    asks = HealthAsks(post.engine, fakeredis.FakeRedis(), post.settings, post.clock)
     post.there.usually = Says(422, {"statusCode": 422, "name": "validation_error", "message": "no `from`"})
     post.pay()
     post.teller.tell()
-    assert health() == "pass"
+    assert asks.email().status == "pass"
     post.there.usually = Says(500, {"statusCode": 500, "name": "application_error", "message": "oops"})
     post.pay()
     for _ in range(3):
         post.teller.tell()
         post.clock.pass_(seconds=15)
-    assert health() == "fail"
-    with reading(post.engine) as connection:
-        assert "oops" in email_health(connection, post.settings, post.clock()).note
+    assert asks.email().status == "fail"
     post.there.usually = Says(200, {"id": "x"})
     post.clock.pass_(hours=1)
     post.teller.tell()
-    assert health() == "pass"
+    assert asks.email().status == "pass"
 
 
-def test_without_a_way_to_send_mail_none_is_expected(post: Post) -> None:
+def test_without_settings_only_the_log_is_told(post: Post) -> None:
     bare = Settings(database_url="sqlite://", redis_url="redis://127.0.0.1:1/0")
-    with reading(post.engine) as connection:
-        found = email_health(connection, bare, post.clock())
-    assert (found.status, found.configured) == ("pass", False)
     assert list(open_channels(bare, post.engine)) == ["log"]
 
 
