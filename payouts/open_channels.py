@@ -6,7 +6,6 @@ from pathlib import Path
 from sqlalchemy import Engine
 
 from payouts import portal_event
-from payouts.addresses import Addresses
 from payouts.alerts import OPERATORS
 from payouts.channels import pagerduty
 from payouts.channels.email import CHANNEL as EMAIL
@@ -24,6 +23,7 @@ from payouts.clock import Clock, now_ms
 from payouts.ids import IdMaker
 from payouts.letters import letter
 from payouts.letters.rendering import House, Renderer
+from payouts.mail_addresses import Addresses
 from payouts.notices import Channel, Route
 from payouts.settings import Settings
 

@@ -16,7 +16,7 @@ from payouts.logs import get_logger
 from payouts.mail_report import CameBack, read_report
 
 if TYPE_CHECKING:
-    from payouts.addresses import Addresses
+    from payouts.mail_addresses import Addresses
 
 MAX_BODY_BYTES = 256 * 1024
 MAX_HEADER_CHARS = 4096

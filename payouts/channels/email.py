@@ -2,10 +2,10 @@
 
 from typing import Protocol
 
-from payouts.addresses import Addresses
 from payouts.letters.letter import letter_of
 from payouts.letters.rendering import Mail, Renderer
 from payouts.logs import get_logger
+from payouts.mail_addresses import Addresses
 from payouts.notices import Closes, Notice, NoticeError
 
 CHANNEL = "email"

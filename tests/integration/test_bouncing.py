@@ -12,10 +12,10 @@ from sqlalchemy import Engine
 from standardwebhooks import Webhook
 from starlette.testclient import TestClient
 
-from payouts.addresses import Addresses
 from payouts.clock import iso, now_ms
 from payouts.errors import RefusedError
 from payouts.ids import IdMaker
+from payouts.mail_addresses import Addresses
 from payouts.settings import Settings
 from payouts.storage.partner_rows import find_partner
 from payouts.storage.queries import reading

@@ -50,6 +50,8 @@ class Stack:
             "RECONCILE_INTERVAL_S": "0",  # it asks Stripe, and reports payouts of long ago as overdue
             "CATCH_UP_INTERVAL_S": "0",  # as above
             "PROOF_DAILY": "false",
+            "RECEIVER_REFUSED_PER_MINUTE": "0",  # tests send rubbish by the hundred, all from one address
+            "API_REFUSED_PER_MINUTE": "0",
             **settings,
         }
         self.engine = build_engine(database_url, timeout_s=10, pool_size=5)

@@ -8,9 +8,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from payouts.exposition import registry_of
 from payouts.meters import (
     ANSWERS,
+    BLOCKED,
     BOUNDS_MS,
     EVENTS,
     LIMITED,
+    LIMITS,
     TOOK,
     TOOK_MS,
     Counter,
@@ -75,7 +77,11 @@ def test_prometheus_reads_counters_and_a_whole_histogram() -> None:
         http.answered(200, took_s)
     stripe.called("read", "answered", 1.5)
 
-    text = generate_latest(registry_of(Meters(events, http, stripe))).decode()
+    limits, blocked = Counter(LIMITS), Counter(BLOCKED)
+    limits.add({("api", "api-read"): 2})
+    blocked.add({("receiver",): 3})
+
+    text = generate_latest(registry_of(Meters(events, http, stripe, limits, blocked))).decode()
 
     samples = {
         (sample.name, *sorted(sample.labels.values())): sample.value
@@ -85,6 +91,8 @@ def test_prometheus_reads_counters_and_a_whole_histogram() -> None:
     assert samples["payouts_events_total", "applied"] == 7
     assert samples["payouts_http_requests_total", "2xx", "receiver"] == 5
     assert samples["payouts_rate_limit_hits_total", "receiver"] == 0
+    assert samples["payouts_rate_limit_refusals_total", "api", "api-read"] == 2
+    assert samples["payouts_blocked_requests_total", "receiver"] == 3
     assert samples["payouts_stripe_calls_total", "answered", "read"] == 1
     assert samples[("payouts_stripe_call_seconds_total",)] == 1.5
     bucket = "payouts_http_request_seconds_bucket"

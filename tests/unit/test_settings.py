@@ -248,3 +248,27 @@ def test_channels_that_are_whole_are_taken(sender: str, monkeypatch: pytest.Monk
     settings = load_settings()
     assert settings.portal_secrets == [SIGNS, SIGNS]
     assert "MfKQ9r8" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("10.0.0.5, proxy.internal", "'proxy.internal' is no address or network"),
+        ("10.0.0.5/8", "did you mean 10.0.0.0/8?"),
+        ("0.0.0.0/0", "0.0.0.0/0 is everybody"),
+        ("10.0.0.5,::/0", "::/0 is everybody"),
+    ],
+)
+def test_proxies_that_cannot_be_trusted_stop_the_start(
+    value: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRUSTED_PROXIES", value)
+    with pytest.raises(SettingsError, match=r"^TRUSTED_PROXIES: ") as caught:
+        load_settings()
+    assert said in str(caught.value)
+
+
+def test_proxies_are_addresses_and_networks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRUSTED_PROXIES", "10.0.0.5, 10.1.0.0/16,")
+    proxies = load_settings().proxies
+    assert [proxies.cover(each) for each in ("10.0.0.5", "10.1.2.3", "10.0.0.6")] == [True, True, False]
