@@ -62,6 +62,8 @@ def build_app(settings: Settings) -> Starlette:
     pulse = open_pulse(settings, "receiver", Meters(endpoint.counts, endpoint.meter, guard), engine)
 
     reports = open_mail_reports(settings, make_id, emergency.is_on) if settings.resend_secrets else None
+    if reports is not None:
+        reports.doorkeeper = endpoint.doorkeeper
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:

@@ -12,8 +12,11 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from payouts.errors import PayloadError, StoreUnavailableError
+from payouts.guard import BlockedError
 from payouts.logs import get_logger
 from payouts.mail_report import CameBack, read_report
+from payouts.rates import RateLimitedError
+from webhooks.doorkeeper import Doorkeeper
 
 if TYPE_CHECKING:
     from payouts.mail_addresses import Addresses
@@ -25,6 +28,7 @@ WAIT_WITHIN_S = 5.0
 """A report that has to wait longer for its turn is sent again by Resend."""
 AT_ONCE = 2
 RETRY_AFTER_S = 60
+_CLOSE = {"Connection": "close"}
 _HEADERS = ("id", "timestamp", "signature")
 
 
@@ -42,26 +46,39 @@ class MailReports:
     secrets: Sequence[str] = field(repr=False)
     addresses: "Addresses"
     in_emergency: Callable[[], bool]
+    doorkeeper: Doorkeeper | None = None
+    """As of the endpoint for Stripe's events. None: nobody is kept out."""
     _turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
 
     async def answer(self, request: Request) -> Response:
-        """200: taken, or nothing to do. 400, 408, 413: not one of Resend's. 503: send it again."""
+        """200: taken, or nothing to do. 400, 408, 413: not one of Resend's. 403, 429: the sender is kept out.
+        503: send it again."""
         try:
+            if self.doorkeeper is not None and self.doorkeeper.blocks:
+                self.doorkeeper.check(request.scope)
             body = await _read(request)
             verify(self.secrets, request, body)
             report = read_report(body)
         except _Refused as refused:
-            get_logger().warning("mail_report.rejected", status=refused.status, reason=refused.reason)
-            return JSONResponse({"error": refused.reason}, refused.status)
+            return self._refuse(request, refused.status, refused.reason)
         except PayloadError as error:
-            get_logger().warning("mail_report.rejected", status=400, reason=str(error))
-            return JSONResponse({"error": str(error)}, 400)
+            return self._refuse(request, 400, str(error))
+        except BlockedError as error:
+            return JSONResponse({"error": str(error)}, 403, _CLOSE)
         except ClientDisconnect:
             return Response(status_code=400)
         if report is not None and not await self._take(report):
             headers = {"Retry-After": str(RETRY_AFTER_S)}
             return JSONResponse({"error": "not stored: send it again later"}, 503, headers)
         return JSONResponse({"received": True})
+
+    def _refuse(self, request: Request, status: int, reason: str) -> Response:
+        if self.doorkeeper is not None:
+            rate = self.doorkeeper.rejected(self.doorkeeper.guard.address_of(request.scope))
+            if rate is not None:  # and no line in the log: a flood of them would cost more than the answers
+                return JSONResponse({"error": str(RateLimitedError(rate))}, 429, {**rate.headers, **_CLOSE})
+        get_logger().warning("mail_report.rejected", status=status, reason=reason)
+        return JSONResponse({"error": reason}, status, _CLOSE if status in (408, 413) else None)
 
     async def _take(self, report: CameBack) -> bool:
         try:
