@@ -93,6 +93,8 @@ class Partner(msgspec.Struct, kw_only=True):
     account: str
     name: str
     email: str
+    email_bounced_at: When | None
+    """Since when nothing is written to the address, for mail came back from it."""
     currency: str
     state: PartnerState
     state_reason: str | None

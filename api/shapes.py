@@ -26,6 +26,7 @@ def partner_shape(partner: partners.Partner) -> schemas.Partner:
         account=partner.account,
         name=partner.name,
         email=partner.email,
+        email_bounced_at=None if partner.email_bounced_at_ms is None else moment(partner.email_bounced_at_ms),
         currency=partner.currency,
         state=partner.state,
         state_reason=partner.state_reason,

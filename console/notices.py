@@ -79,6 +79,24 @@ def show_notice(notice: NoticeArgument, as_json: JsonOption = False, data: DataO
     out().print(json.dumps(json.loads(found["body"]), indent=2, ensure_ascii=False), markup=False)
 
 
+@app.command("test")
+def send_test(
+    reason: Annotated[str, typer.Option("--reason", help="Why; it is told with the test.")],
+    critical: Annotated[bool, typer.Option("--critical", help="Also call whoever is on call.")] = False,
+    as_name: AsOption = None,
+    data: DataOption = None,
+) -> None:
+    """Tell operators and the portal of a test, to see that it arrives. Partners get nothing."""
+    from payouts.trying import try_channels
+
+    def work(connection: "Connection", actor: "Actor", make_id: "IdMaker", at_ms: int) -> str:
+        return try_channels(connection, actor, reason, make_id, at_ms, critical=critical)
+
+    with doing(data, Scope.OPERATE, as_name) as doer:
+        name = doer.do(work)
+    out().print(f"{name} is on its way: `payouts notice list --name {name}` shows how far", markup=False)
+
+
 @app.command("retry")
 def retry(
     reason: Annotated[str, typer.Option("--reason", help="Why; it stays on record.")],

@@ -162,6 +162,23 @@ def unblock(
     _say(after, "is not blocked any more; Stripe is asked about it next", as_json=False)
 
 
+@app.command("trust-email")
+def trust_email(
+    partner: PartnerArgument, reason: ReasonOption, as_name: AsOption = None, data: DataOption = None
+) -> None:
+    """Write to a partner's address again, although mail came back from it."""
+    from payouts.registering import the_partner
+    from payouts.updating import trust_email
+
+    def work(connection: "Connection", actor: "Actor", make_id: IdMaker, at_ms: int) -> "Partner":
+        found = the_partner(connection, partner)
+        return trust_email(connection, found.id, reason, actor, make_id, at_ms)
+
+    with doing(data, Scope.OPERATE, as_name) as doer:
+        after = doer.do(work)
+    _say(after, "is written to again; what was not sent: `payouts notice retry`", as_json=False)
+
+
 def _say(partner: "Partner", said: str, as_json: bool) -> None:
     if as_json:
         from dataclasses import asdict
@@ -175,6 +192,7 @@ def _print(partner: "Partner") -> None:
     minimum = partner.schedule_minimum_minor
     facts = [
         *(("partner", partner.reference), ("name", partner.name), ("e-mail", partner.email)),
+        ("mail came back", _bounce(partner)),
         *(("account", partner.account), ("currency", partner.currency.upper())),
         *(("state", partner.state), ("why", partner.state_reason)),
         *(("payouts at Stripe", _yes(partner.payouts_enabled)), ("transfers", partner.transfers_capability)),
@@ -198,6 +216,13 @@ def _cells(row: dict[str, Any]) -> tuple[Any, ...]:
         *(row["state"], row["bank_label"], schedule_words(row["schedule"], row["schedule_day"])),
         row["state_reason"],
     )
+
+
+def _bounce(partner: "Partner") -> str | None:
+    if partner.email_bounced_at_ms is None:
+        return None
+    since = short_time(partner.email_bounced_at_ms)
+    return f"{partner.email_bounce}; nothing is sent since {since} (`payouts partner trust-email`)"
 
 
 def _yes(value: bool | None) -> str | None:

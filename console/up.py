@@ -111,6 +111,7 @@ def _start(supervisor: Supervisor, folder: DataDir, ports: Ports, url: str, *, p
         # For trying: what must cool off for a day in production can be paid to at once here.
         "BANK_COOLING_OFF_HOURS": os.environ.get("BANK_COOLING_OFF_HOURS", "0"),
         "NOTICE_FOLDER": str(folder.path.resolve() / "notices"),
+        "EMAIL_FOLDER": str(folder.path.resolve() / "mail"),
         "LOG_FORMAT": "json",
         "LOG_LEVEL": "info",
         "LOG_EVENTS": "true",

@@ -7,7 +7,7 @@ accounts.
 
 import dataclasses
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +39,7 @@ _FAILED = (PayoutStatus.FAILED, PayoutStatus.CANCELED)
 _PAID = (PayoutStatus.PAID, PayoutStatus.REVERSED)
 _UNDER_WAY = (RequestStatus.SENDING, RequestStatus.UNCLEAR)
 MOVE_NOTICES = {
+    RequestStatus.SENT: "payout.sent",
     RequestStatus.RETURNED: "payout.returned",
     RequestStatus.REVERSED: "payout.credited_again",
     RequestStatus.FAILED: "payout.refused",
@@ -147,9 +148,16 @@ class Books:
         return changed
 
     def move(
-        self, request: PayoutRequest, to: RequestStatus, reason: str, actor: str | None = None, **changes: Any
+        self,
+        request: PayoutRequest,
+        to: RequestStatus,
+        reason: str,
+        actor: str | None = None,
+        told: Mapping[str, object] | None = None,
+        **changes: Any,
     ) -> PayoutRequest:
-        """Move a request to its next state, with what that state's arrival is told to others."""
+        """Move a request to its next state, with what that state's arrival is told to others; `told`: more
+        of what is said then."""
         moved = request.moved(to, self.now_ms, **changes)
         self.requests[request.id] = moved
         self._changed.add(request.id)
@@ -157,7 +165,8 @@ class Books:
         if to in MOVE_NOTICES:
             # Told each time: a request may come to the same state again.
             occasion = str(self.now_ms)
-            self.notices.append(RequestNotice(MOVE_NOTICES[to], moved, self.now_ms, reason, occasion))
+            about = {"status_before": request.status, **(told or {})}
+            self.notices.append(RequestNotice(MOVE_NOTICES[to], moved, self.now_ms, reason, occasion, about))
         return moved
 
     def post(
@@ -203,10 +212,16 @@ class Books:
             return  # of an attempt before the newest: the request has gone on from there
         to = follow(request.status, old, payout.status, payout.amount_minor)
         reason = f"payout {payout.stripe_id} is {payout.status}"
+        told = {
+            "stripe_id": payout.stripe_id,
+            "is_reversal": is_reversal,
+            "arrival_date_s": payout.arrival_date_s,
+            "failure_code": payout.failure_code,
+        }
         if to == RequestStatus.RETURNED:
-            self.returned(request, reason)
+            self.returned(request, reason, told)
         elif to is not None:
-            self.move(request, to, reason, **_AT_REST)
+            self.move(request, to, reason, told=told, **_AT_REST)
 
     def _watch_reversal(self, request: PayoutRequest, payout: Payout, old: PayoutStatus | None) -> None:
         failed_late = payout.status in _FAILED and old in _PAID
@@ -224,10 +239,12 @@ class Books:
         )
         self.notices.append(RequestNotice("alert.paid_twice", request, self.now_ms, text, str(payout.id)))
 
-    def returned(self, request: PayoutRequest, reason: str) -> PayoutRequest:
+    def returned(
+        self, request: PayoutRequest, reason: str, told: Mapping[str, object] | None = None
+    ) -> PayoutRequest:
         """A payout failed or came back: its money lies in the partner's Stripe account, unless the transfer
         was taken back already, or an earlier payment of the request turned out to stand."""
-        request = self.move(request, RequestStatus.RETURNED, reason, **_AT_REST)
+        request = self.move(request, RequestStatus.RETURNED, reason, told=told, **_AT_REST)
         transfer = last_leg(self.legs_of(request), LegKind.TRANSFER)
         if transfer is not None and transfer.status == LegStatus.REVERSED:
             return self._taken_back(request, transfer)

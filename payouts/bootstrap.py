@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import redis
@@ -11,8 +10,6 @@ from sqlalchemy import Engine
 from payouts.apply import Applier
 from payouts.archiving import Archiver
 from payouts.batch import Rules, read_as_sent
-from payouts.channels.folder import FolderChannel
-from payouts.channels.log import LogChannel
 from payouts.clock import Clock, now_ms
 from payouts.desk import SendingRules
 from payouts.errors import SettingsError
@@ -24,14 +21,16 @@ from payouts.lookout import Lookout
 from payouts.lookup import Resolver
 from payouts.meters import Meters
 from payouts.mode import Modes
-from payouts.notices import Channel, Route
-from payouts.overview import Mode, Overviewer
+from payouts.notices import Channel
+from payouts.open_channels import MAX_ATTEMPTS, routes_of
+from payouts.overview import Mode, Overview, Overviewer
 from payouts.payloads import Payloads
 from payouts.practice import read_failing_once
 from payouts.readiness import HOUR_MS, GateRules
 from payouts.reconciling import Reconciler
 from payouts.record import Record
 from payouts.regaining import Regainer
+from payouts.reminding import MaintenanceClerk
 from payouts.replayer import Replayer
 from payouts.rounds import Rounds
 from payouts.sdk_gateway import Called, Kind, Pace, SdkGateway, at_once, uncounted
@@ -187,6 +186,18 @@ def open_failure_watch(settings: Settings, engine: Engine, clock: Clock = now_ms
     return FailureWatch(engine, IdMaker(clock), clock, *ages_ms)
 
 
+def open_maintenance_clerk(
+    settings: Settings, engine: Engine, client: redis.Redis, queues: Sequence[str], clock: Clock = now_ms
+) -> MaintenanceClerk:
+    """What keeps the timetable of maintenance."""
+    overviewer = open_overviewer(settings, engine, client, queues, clock)
+
+    def look(window_minutes: int) -> Overview:
+        return overviewer.look(window_minutes=window_minutes)
+
+    return MaintenanceClerk(engine, IdMaker(clock), clock, look, settings.maintenance_email_payouts)
+
+
 def open_payloads(settings: Settings) -> Payloads:
     """What finds and opens payloads; nothing is opened yet."""
     return Payloads(open_sealer(settings), open_shelf(settings.archive_url) if settings.archive_url else None)
@@ -244,20 +255,12 @@ def open_regainer(
     return Regainer(engine, gateway, IdMaker(clock), clock, walker, reconciler, settle_ms)
 
 
-def open_channels(settings: Settings) -> dict[str, Channel]:
-    """The channels by which others are told, by name; nothing is opened yet."""
-    channels: dict[str, Channel] = {"log": LogChannel()}
-    if settings.notice_folder:
-        channels["folder"] = FolderChannel(Path(settings.notice_folder))
-    return channels
-
-
 def open_teller(
     settings: Settings, engine: Engine, channels: Mapping[str, Channel], clock: Clock = now_ms
 ) -> Teller:
-    """What delivers notices by `channels`, each of which takes all of them."""
-    routes = [Route(name) for name in channels]
-    return Teller(engine, channels, TellingRules(IdMaker(clock), clock, routes, settings.notice_max_attempts))
+    """What delivers notices by `channels`."""
+    attempts = (settings.notice_max_attempts, MAX_ATTEMPTS)
+    return Teller(engine, channels, TellingRules(IdMaker(clock), clock, routes_of(list(channels)), *attempts))
 
 
 def open_gateway(settings: Settings, pace: Pace = at_once, called: Called = uncounted) -> StripeGateway:

@@ -11,7 +11,9 @@ from sqlalchemy import Connection, Engine
 
 from payouts.clock import Clock
 from payouts.ids import IdMaker
+from payouts.notices import NOTICES_DEAD
 from payouts.storage.dead_queries import dead_by_cause, lock_told, tell, waiting
+from payouts.storage.notice_queries import dead_channels
 from payouts.storage.partner_notices import PlatformNotice, insert_platform_notice
 from payouts.storage.unit import in_transaction
 
@@ -35,7 +37,7 @@ class FailureWatch:
 
     def _look(self, connection: Connection) -> int:
         now_ms = self.clock()
-        found = [*_grown(connection, now_ms), *self._old(connection, now_ms)]
+        found = [*_grown(connection, now_ms), *self._old(connection, now_ms), *_untold(connection, now_ms)]
         for notice in found:
             insert_platform_notice(connection, notice, self.make_id)
         return len(found)
@@ -56,6 +58,17 @@ class FailureWatch:
                 "`payouts event list --status deferred` says by what"
             )
             yield PlatformNotice(BLOCKED_LONG, now_ms, text, str(day))
+
+
+def _untold(connection: Connection, now_ms: int) -> Iterator[PlatformNotice]:
+    for channel, error in dead_channels(connection, now_ms - DAY_MS).items():
+        text = (
+            f"{channel} gave up on a notice: {error}. `payouts notice list --status dead` shows all, "
+            f"`payouts notice retry --all --channel {channel}` sends them again"
+        )
+        yield PlatformNotice(
+            NOTICES_DEAD, now_ms, text, f"{channel}:{now_ms // DAY_MS}", {"alert_key": channel}
+        )
 
 
 def _grown(connection: Connection, now_ms: int) -> Iterator[PlatformNotice]:

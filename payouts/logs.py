@@ -13,13 +13,21 @@ from payouts.redaction import REDACTED, SENSITIVE, redacted
 
 _SECRET = re.compile(
     r"(whsec_|sk_live_|sk_test_|rk_live_|rk_test_|\bpt_(?=[\w-]{43}))[A-Za-z0-9_+/=-]+"
+    r"|(\bre_)[A-Za-z0-9]{6,}_[A-Za-z0-9]{12,}"
+    r"|(hooks\.slack\.com/)[A-Za-z0-9_/-]+"
     r"|(?<=://)([^/\s:@]*):[^/\s@]+@"
 )
 
 
 def redact(text: str) -> str:
-    """`text` with Stripe keys, signing secrets and passwords in addresses replaced by `***`."""
-    return _SECRET.sub(lambda m: f"{m.group(1)}***" if m.group(1) else f"{m.group(2)}:***@", text)
+    """`text` with keys, signing secrets, Slack's addresses and passwords in addresses as `***`."""
+    return _SECRET.sub(_masked, text)
+
+
+def _masked(found: re.Match[str]) -> str:
+    *beginnings, name = found.groups()
+    beginning = next(filter(None, beginnings), None)
+    return f"{beginning}***" if beginning else f"{name}:***@"
 
 
 def _redact_line(_: Any, __: str, line: str) -> str:

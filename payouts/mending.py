@@ -4,6 +4,8 @@ Each verb has its own preconditions, takes effect under the locks of the partner
 an audit entry. The call to Stripe that follows is a worker's.
 """
 
+from typing import Any
+
 from sqlalchemy import Connection
 
 from payouts import gate, ledger
@@ -154,7 +156,7 @@ def _on_its_way(books: Books, request: PayoutRequest) -> RequestStatus:
     return RequestStatus.REVERSING if taking_back else RequestStatus.SENDING
 
 
-def _due(now_ms: int) -> dict[str, object]:
+def _due(now_ms: int) -> dict[str, Any]:
     return {"due_at_ms": now_ms, "tries": 0, "blocked": None, "blocked_text": None}
 
 

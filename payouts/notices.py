@@ -4,9 +4,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from fnmatch import fnmatchcase
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from payouts.errors import PayoutsError
+
+NOTICES_DEAD = "alert.notices_dead"
+"""Tells operators that a channel gave up on a notice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +31,7 @@ class Notice:
 
 
 class Channel(Protocol):
-    """A way to tell others: a folder, the log, later e-mail or a signed webhook."""
+    """A way to tell others: a folder, the log, e-mail, a chat, a pager or a signed webhook."""
 
     def deliver(self, notice: Notice) -> None:
         """Deliver `notice`, within seconds. The same one may come again: its id tells.
@@ -38,12 +41,29 @@ class Channel(Protocol):
         ...
 
 
-class NoticeError(PayoutsError):
-    """A channel did not take a notice. `transient`: the same delivery may succeed later."""
+@runtime_checkable
+class Closes(Protocol):
+    """A channel, or a part of one, that holds something open."""
 
-    def __init__(self, message: str, *, transient: bool) -> None:
+    def close(self) -> None:
+        """Let go of it; it is opened again when it is needed."""
+        ...
+
+
+class NoticeError(PayoutsError):
+    """A channel did not take a notice. `transient`: the same delivery may succeed later.
+
+    `pause_s`: for so long the channel takes nothing at all, whatever the notice. `counts` False: it was not
+    looked at, as where a rate is limited, so that no attempt is counted.
+    """
+
+    def __init__(
+        self, message: str, *, transient: bool, pause_s: float | None = None, counts: bool = True
+    ) -> None:
         super().__init__(message)
         self.transient = transient
+        self.pause_s = pause_s
+        self.counts = counts
 
 
 class NoticeStatus(StrEnum):

@@ -100,9 +100,12 @@ class Overviewer:
     mode: Mode
     clock: Clock
 
-    def look(self, hours: int = HOURS) -> Overview:
-        """Everything, with the minutes of the last `hours` (1 to 48). Never raises for what is away."""
-        in_redis, redis_is = self._redis(hours)
+    def look(self, hours: int = HOURS, window_minutes: int = WINDOW_MINUTES) -> Overview:
+        """Everything, with the minutes of the last `hours` (1 to 48). Never raises for what is away.
+
+        `window_minutes`: of which the signs are.
+        """
+        in_redis, redis_is = self._redis(hours, window_minutes)
         in_database, database_is = self._database()
         window = in_redis.window if in_redis else {}
         answers = {role: _answers(window, role) for role in ("receiver", "api")}
@@ -111,10 +114,10 @@ class Overviewer:
         dependencies = [database_is, redis_is, _stripe(window)]
         return Overview(self.clock(), self.mode, signs, answers, dependencies, in_redis, in_database)
 
-    def _redis(self, hours: int) -> tuple[RedisView | None, Dependency]:
+    def _redis(self, hours: int, window_minutes: int) -> tuple[RedisView | None, Dependency]:
         try:
             view = redis_view(
-                *(self.client, self.namespace, self.queues, hours, WINDOW_MINUTES, self.clock),
+                *(self.client, self.namespace, self.queues, hours, window_minutes, self.clock),
                 self.minutes,
             )
         except (redis.RedisError, OSError) as error:

@@ -49,6 +49,11 @@ class Partner:
     refreshed_at_ms: int | None
     created_at_ms: int
     updated_at_ms: int
+    email_bounced_at_ms: int | None = None
+    """Since when nothing is written to its address, for mail came back; None: it is written to."""
+    email_bounce: str | None = None
+    email_since_ms: int | None = None
+    """When a person gave the address or said that it works: what bounced before does not count any more."""
 
 
 def bank_is_new(partner: Partner, facts: Mapping[str, object]) -> bool:

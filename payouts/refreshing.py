@@ -15,7 +15,9 @@ from payouts.storage.partner_notices import PartnerNotice, insert_partner_notice
 from payouts.storage.partner_rows import PARTNERS, lock_partner_of
 from payouts.storage.request_rows import wake_for_partner
 from payouts.storage.unit import in_transaction
-from payouts.stripe_account import AccountObject, read_account
+from payouts.stripe_account import AccountObject, bank_need, need_of, read_account
+
+BANK_NEEDED = "bank_account.needed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +60,17 @@ class Refresher:
             text = f"{partner.reference} has a new bank account, {partner.bank_label}"
             notice = PartnerNotice("alert.bank_account_new", partner, asked_at_ms, text, partner.bank_account)
             insert_partner_notice(connection, notice, self.make_id)
+        lacks = bank_need(found, partner.currency)
+        if lacks not in (None, _known_need(held)) and partner.state != PartnerState.BLOCKED:
+            self._tell_bank_needed(connection, partner, lacks, asked_at_ms)
         wake_for_partner(connection, partner.id, self.clock())
         return partner
+
+    def _tell_bank_needed(self, connection: Connection, partner: Partner, lacks: str, at_ms: int) -> None:
+        text = f"{partner.reference} has no bank account for {partner.currency.upper()} that can be paid to"
+        about = {"lacks": lacks, "currency": partner.currency, "bank_label": partner.bank_label}
+        notice = PartnerNotice(BANK_NEEDED, partner, at_ms, text, str(at_ms), about)
+        insert_partner_notice(connection, notice, self.make_id)
 
     def _block(self, connection: Connection, account: str, lost: str, now_ms: int) -> Partner | None:
         held = lock_partner_of(connection, account)
@@ -77,3 +88,9 @@ class Refresher:
         notice = PartnerNotice("alert.partner_blocked", partner, now_ms, lost, str(now_ms))
         insert_partner_notice(connection, notice, self.make_id)
         return partner
+
+
+def _known_need(held: Partner) -> str | None:
+    if held.refreshed_at_ms is None:
+        return None  # nobody was told yet
+    return need_of({"bank_account": held.bank_account, "bank_status": held.bank_status})

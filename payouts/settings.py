@@ -9,6 +9,7 @@ from pydantic import Field, PrivateAttr, SecretStr, ValidationError, field_valid
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from payouts.addresses import Networks, parse_networks
+from payouts.channel_settings import channel_faults
 from payouts.errors import SettingsError
 from payouts.identity import RoleRules, parse_role_rules
 from payouts.rates import RateLimits, RouteGroup
@@ -22,6 +23,8 @@ _SECRET_LISTS = {
     "stripe_webhook_secret": "whsec_…",
     "stripe_connect_webhook_secret": "whsec_…",
     "payload_keys": "keys",
+    "resend_webhook_secret": "whsec_…",
+    "portal_webhook_secret": "whsec_…",
 }
 
 
@@ -204,11 +207,47 @@ class Settings(BaseSettings):
 
     notice_folder: str = ""
     """Where notices are written, a file each. Empty: they go to the log alone."""
-    notice_max_attempts: int = Field(default=15, ge=1, le=1000)
-    """After so many failed attempts a channel is not tried again for a notice: it waits for a person."""
+    notice_max_attempts: int = Field(default=90, ge=1, le=1000)
+    """After so many failed attempts a channel is not tried again for a notice: it waits for a person. The
+    default spans about three days. E-mail gives up after 26 attempts, within 20 hours."""
     notice_keep_days: int = Field(default=90, ge=31)
     """How long notices that were delivered are kept. Longer than the 30 days for which Stripe keeps events:
     what is gone could be told again if such an event is replayed."""
+
+    channel_timeout_s: float = Field(default=5.0, gt=0, le=12)
+    """How long Resend, Slack, PagerDuty and the portal are waited for, in each step of a call: to connect, to
+    send, to answer. All of them end before somebody else takes the notice for abandoned."""
+    resend_api_key: SecretStr = SecretStr("")
+    """For e-mail to partners, by Resend. Empty: none is sent. With it EMAIL_FROM must be set."""
+    resend_api_base: str = ""
+    """Where Resend is, if not at its own address: for tests."""
+    resend_webhook_secret: SecretStr = SecretStr("")
+    """Signing secrets of Resend's webhook, whsec_…, comma-separated: the receiver then takes its reports at
+    /api/webhooks/resend, and addresses that mail comes back from are not written to. Empty: it takes none."""
+    email_from: str = ""
+    """Who writes, as Payouts <payouts@example.com>; the domain must be verified at Resend."""
+    email_reply_to: str = ""
+    """Where answers to e-mails go; empty: to EMAIL_FROM."""
+    email_folder: str = ""
+    """Where mail goes without RESEND_API_KEY: a folder, a file each, for development. Empty: nowhere."""
+    portal_name: str = Field(default="Partners Portal", min_length=1, max_length=80)
+    """How e-mails call the one who writes."""
+    portal_url: str = ""
+    """Where partners sign in, for the button in e-mails; empty: there is none."""
+    slack_warning_url: SecretStr = SecretStr("")
+    """A Slack incoming webhook for what operators are told; also for what is critical, without the next."""
+    slack_critical_url: SecretStr = SecretStr("")
+    """Another one, for what is critical: perhaps of another Slack channel."""
+    pagerduty_routing_key: SecretStr = SecretStr("")
+    """Of an Events API v2 integration: what is critical calls somebody. Empty: nobody is called."""
+    pagerduty_api_base: str = "https://events.pagerduty.com"
+    """Where PagerDuty takes events; its European region has an address of its own."""
+    portal_webhook_url: str = ""
+    """Where the portal takes signed events, https (or http on this very machine). Empty: it gets none."""
+    portal_webhook_secret: SecretStr = SecretStr("")
+    """What they are signed with, whsec_… and base64; comma-separated during a rotation: all of them sign."""
+    maintenance_email_payouts: int = Field(default=4, ge=0)
+    """Partners with so many payouts in the last 30 days get e-mail about maintenance. 0: nobody does."""
 
     payload_keys: SecretStr = SecretStr("")
     """Fernet keys, comma-separated: the first one seals payloads, all of them open. Empty: they are kept as
@@ -320,6 +359,13 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _channels_are_whole(self) -> Self:
+        fault = next(channel_faults(self), None)
+        if fault is not None:
+            raise ValueError(fault)
+        return self
+
+    @model_validator(mode="after")
     def _oidc_is_whole(self) -> Self:
         needed = {
             "OIDC_ISSUER": self.oidc_issuer,
@@ -371,6 +417,16 @@ class Settings(BaseSettings):
     def connect_secrets(self) -> list[str]:
         """Signing secrets of the Connect endpoint."""
         return _listed(self.stripe_connect_webhook_secret)
+
+    @property
+    def resend_secrets(self) -> list[str]:
+        """Signing secrets of Resend's webhook."""
+        return _listed(self.resend_webhook_secret)
+
+    @property
+    def portal_secrets(self) -> list[str]:
+        """What events for the portal are signed with, all at once."""
+        return _listed(self.portal_webhook_secret)
 
     @property
     def role_rules(self) -> RoleRules:

@@ -1,5 +1,6 @@
 """Stripe's account object, as far as it says whether and where a partner can be paid."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -91,6 +92,21 @@ def facts_of(account: AccountObject, currency: str) -> dict[str, Any]:
         "manual_schedule": interval == "manual" if interval else None,
         **_bank_facts(account, currency),
     }
+
+
+def bank_need(account: AccountObject, currency: str) -> str | None:
+    """What is wrong with the bank account that only the partner can mend: `missing` or `unusable`; None:
+    nothing, or the account does not show its bank accounts."""
+    return need_of(_bank_facts(account, currency))
+
+
+def need_of(facts: Mapping[str, Any]) -> str | None:
+    """The same of what is known of a bank account, by the columns of its partner; None where nothing is."""
+    if not facts:
+        return None
+    if not facts["bank_account"]:
+        return "missing"
+    return "unusable" if facts["bank_status"] in UNUSABLE_BANK else None
 
 
 def _bank_facts(account: AccountObject, currency: str) -> dict[str, Any]:

@@ -7,18 +7,19 @@ later and later; the others of its payout wait for it, all the rest goes on.
 
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy import Engine
 
 from payouts.backoff import retry_delay_ms
 from payouts.clock import Clock
 from payouts.crash import crash_point
+from payouts.errors import PayloadError
 from payouts.ids import IdMaker
 from payouts.logs import get_logger, redact
 from payouts.notices import Channel, NoticeError, Order, Route, channels_for
 from payouts.storage import delivery_rows, outbox_rows
-from payouts.storage.delivery_rows import Result
+from payouts.storage.delivery_rows import Delivery, Result
 from payouts.storage.notice_tables import ERROR_CHARS
 from payouts.storage.outbox_rows import Claimed
 from payouts.storage.unit import in_transaction
@@ -29,6 +30,8 @@ SET_WITHIN_MS = 10_000
 """What a slow channel has not taken of a set by then goes back, well before the lease ends."""
 RUN_WITHIN_MS = 5_000
 """After so long a run ends, so that a worker can stop and others get their turn."""
+PAUSE_MOST_S = 3_600.0
+"""A channel that asks for a longer pause is tried again after so long all the same."""
 PRUNE_MOST = 1_000
 PRUNE_STEPS = 10
 
@@ -41,6 +44,12 @@ class TellingRules:
     clock: Clock
     routes: Sequence[Route]
     max_attempts: int
+    max_attempts_by: Mapping[str, int] = field(default_factory=dict)
+    """Of channels that give up sooner."""
+
+    def most_attempts(self, channel: str) -> int:
+        """After how many attempts a delivery by `channel` is dead."""
+        return min(self.max_attempts, self.max_attempts_by.get(channel, self.max_attempts))
 
 
 class Teller:
@@ -53,6 +62,7 @@ class Teller:
         self._log = get_logger()
         # One thread of a process for each channel: a slow one must not take all the threads.
         self._turns = {name: threading.Lock() for name in channels}
+        self._paused_until_ms = dict.fromkeys(channels, 0)
 
     def tell(self) -> bool:
         """Deliver what is due, for a bounded time. True: there is more. Raises what a lost database raises.
@@ -86,7 +96,7 @@ class Teller:
         return channels_for(name, self._rules.routes)
 
     def _tell_until(self, name: str, end_ms: int) -> bool:
-        while True:
+        while self._paused_until_ms[name] <= self._rules.clock():
             claim = in_transaction(
                 self._engine,
                 lambda connection: outbox_rows.claim(
@@ -99,9 +109,12 @@ class Teller:
                 return False
             if self._rules.clock() >= end_ms:
                 return True
+        return False  # it is paused: the sweeper asks again
 
     def _deliver_and_record(self, name: str, claimed: Sequence[Claimed]) -> None:
-        results = _Delivering(self._channels[name], self._rules).deliver(claimed)
+        delivering = _Delivering(self._channels[name], self._rules)
+        results = delivering.deliver(claimed)
+        self._paused_until_ms[name] = delivering.paused_until_ms
         crash_point("tell.before_record")
         now_ms = self._rules.clock()
         in_transaction(self._engine, lambda connection: delivery_rows.record(connection, results, now_ms))
@@ -147,6 +160,8 @@ class _Delivering:
         self._channel = channel
         self._rules = rules
         self._order = Order()
+        self.paused_until_ms = 0
+        """Until when the channel takes nothing."""
 
     def deliver(self, claimed: Sequence[Claimed]) -> list[Result]:
         """A result for each of `claimed`."""
@@ -159,21 +174,34 @@ class _Delivering:
         held_ms = self._order.held_until_ms(notice.subjects)
         if held_ms is not None:
             return Result(delivery.id, notice.id, held_ms)
-        if now_ms >= end_ms:
-            self._order.hold(notice.subjects, now_ms)
-            return Result(delivery.id, notice.id, now_ms)
+        if now_ms >= end_ms or now_ms < self.paused_until_ms:
+            later_ms = max(now_ms, self.paused_until_ms)
+            self._order.hold(notice.subjects, later_ms)
+            return Result(delivery.id, notice.id, later_ms)
         try:
             self._channel.deliver(notice)
         except Exception as error:  # noqa: BLE001 - whatever one notice does, the others go on
-            due_at_ms = self._next_try(delivery.attempts + 1, error)
-            if due_at_ms is not None:
-                self._order.hold(notice.subjects, due_at_ms)
-            said = redact(str(error) or type(error).__name__)[:ERROR_CHARS]
-            return Result(delivery.id, notice.id, due_at_ms, said)
+            return self._failed(one, error)
         return Result(delivery.id, notice.id)
 
-    def _next_try(self, attempt: int, error: Exception) -> int | None:
-        for_good = isinstance(error, NoticeError) and not error.transient
-        if for_good or attempt >= self._rules.max_attempts:
+    def _failed(self, one: Claimed, error: Exception) -> Result:
+        can_heal = not isinstance(error, PayloadError)  # whatever else it is, it may
+        known = error if isinstance(error, NoticeError) else NoticeError("", transient=can_heal)
+        if known.pause_s is not None:
+            pause_ms = round(min(max(known.pause_s, 0), PAUSE_MOST_S) * 1000)
+            self.paused_until_ms = self._rules.clock() + pause_ms
+        due_at_ms = self._next_try(one.delivery, known)
+        if due_at_ms is not None:
+            self._order.hold(one.notice.subjects, due_at_ms)
+        said = redact(str(error) or type(error).__name__)[:ERROR_CHARS]
+        return Result(one.delivery.id, one.notice.id, due_at_ms, said, counts=known.counts)
+
+    def _next_try(self, delivery: Delivery, error: NoticeError) -> int | None:
+        if not error.transient:
             return None
-        return self._rules.clock() + retry_delay_ms(attempt)
+        if not error.counts:
+            return max(self.paused_until_ms, self._rules.clock())
+        attempt = delivery.attempts + 1
+        if attempt >= self._rules.most_attempts(delivery.channel):
+            return None
+        return max(self.paused_until_ms, self._rules.clock() + retry_delay_ms(attempt))

@@ -17,8 +17,14 @@ from payouts.storage import audit_rows
 from payouts.storage.partner_rows import PARTNERS, lock_partners
 from payouts.words import check_email, check_name
 
-PERSONAL = frozenset({"name", "email"})
+PERSONAL = frozenset({"name", "email", "email_bounce"})
 """Noted as changed in the audit log, without their values: that log is never cleaned."""
+
+
+UNSAID = frozenset({"email_since_ms", "email_bounced_at_ms"})
+"""Not noted in the audit log: they follow from what is."""
+WRITTEN_TO: dict[str, Any] = {"email_bounced_at_ms": None, "email_bounce": None}
+"""The values of a partner whose address is written to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +53,8 @@ def update(
         values["name"] = check_name(changes.name)
     if changes.email is not None:
         values["email"] = check_email(changes.email)
+        if values["email"] != before.email:
+            values |= {**WRITTEN_TO, "email_since_ms": now_ms}
     if changes.schedule is not None:
         values |= _schedule(changes, before.currency)
     elif changes.schedule_day is not None or changes.schedule_minimum_minor is not None:
@@ -83,6 +91,22 @@ def unblock(
         "refreshed_at_ms": None,
     }
     return _write(connection, before, values, actor, "partner.unblock", reason, make_id, now_ms)
+
+
+def trust_email(
+    connection: Connection, partner_id: int, reason: str, actor: Actor, make_id: IdMaker, now_ms: int
+) -> Partner:
+    """Write to a partner's address again, although mail came back.
+
+    Raises NotFoundError; RefusedError `not_bouncing` or `reason_missing`.
+    """
+    actor.require(Scope.OPERATE)
+    reason = check_reason(reason)
+    before = _locked(connection, partner_id)
+    if before.email_bounced_at_ms is None:
+        raise RefusedError("not_bouncing", f"the address of {before.reference} is written to as it is")
+    values = {**WRITTEN_TO, "email_since_ms": now_ms}
+    return _write(connection, before, values, actor, "partner.trust_email", reason, make_id, now_ms)
 
 
 def _locked(connection: Connection, partner_id: int) -> Partner:
@@ -134,6 +158,7 @@ def _write(
         details={
             name: "changed" if name in PERSONAL else {"before": getattr(before, name), "after": value}
             for name, value in changed.items()
+            if name not in UNSAID
         },
     )
     return after

@@ -1,7 +1,7 @@
 """The receiver's composition: stores, group commit, routes. Nothing connects before the server starts."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
@@ -17,6 +17,7 @@ from payouts.settings import Settings
 from payouts.storage.spill import Spill
 from payouts.stores import (
     open_emergency_watch,
+    open_engine,
     open_guard,
     open_pulse,
     open_receiver_engine,
@@ -32,11 +33,13 @@ from webhooks.endpoint import Endpoint
 from webhooks.health import open_health
 from webhooks.hints import Hints
 from webhooks.intake import Intake
+from webhooks.mail_reports import MailReports
 from webhooks.signature import current_secrets
 from webhooks.stores import Stores
 from workers.messages import Messages
 
 WEBHOOK_PATH = "/api/webhooks/stripe"
+MAIL_REPORT_PATH = "/api/webhooks/resend"
 
 
 def build_app(settings: Settings, troubles: Troubles | None = None) -> Starlette:
@@ -53,7 +56,7 @@ def build_app(settings: Settings, troubles: Troubles | None = None) -> Starlette
         Spill(client, settings.redis_spill, settings.queue_namespace),
         make_id,
         hints.add,
-        open_emergency_watch(settings, client),
+        emergency := open_emergency_watch(settings, client),
     )
     hints.breaker = stores.redis
     intake = Intake(stores.write, settings.receiver_max_waiting, settings.receiver_max_waiting_bytes)
@@ -71,6 +74,10 @@ def build_app(settings: Settings, troubles: Troubles | None = None) -> Starlette
 
     render = open_render(settings, pulse, {"payouts_breaker_open": breakers})
 
+    reports = open_mail_reports(settings, make_id, emergency.is_on) if settings.resend_secrets else None
+    if reports is not None:
+        reports.doorkeeper = endpoint.doorkeeper
+
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         with served(render, settings.metrics_host, settings.metrics_port):
@@ -82,12 +89,24 @@ def build_app(settings: Settings, troubles: Troubles | None = None) -> Starlette
         health.close()
         if endpoint.traces is not None:
             await asyncio.to_thread(endpoint.traces.close)
+        if reports is not None:
+            reports.addresses.engine.dispose()
 
     health = open_health(settings, stores, endpoint.counts)
     return Starlette(
         routes=[
             Route(WEBHOOK_PATH, endpoint, methods=["POST"]),
+            *([Route(MAIL_REPORT_PATH, reports.answer, methods=["POST"])] if reports else []),
             *health.routes(),
         ],
         lifespan=lifespan,
+    )
+
+
+def open_mail_reports(settings: Settings, make_id: IdMaker, in_emergency: Callable[[], bool]) -> MailReports:
+    """What takes Resend's reports, with an engine of its own; nothing connects yet."""
+    from payouts.mail_addresses import Addresses
+
+    return MailReports(
+        settings.resend_secrets, Addresses(open_engine(settings), make_id, now_ms), in_emergency
     )

@@ -9,9 +9,9 @@ from dramatiq.middleware import Retries
 
 from payouts.bootstrap import (
     open_archiver,
-    open_channels,
     open_failure_watch,
     open_lookout,
+    open_maintenance_clerk,
     open_reconciler,
     open_replayer,
     open_rounds,
@@ -26,6 +26,8 @@ from payouts.gate import forget_outflow
 from payouts.ids import IdMaker
 from payouts.logs import get_logger
 from payouts.meters import Meters
+from payouts.notices import Closes
+from payouts.open_channels import open_channels
 from payouts.pulse import Pulse
 from payouts.reopening import Reopener
 from payouts.repeating import forget_answers
@@ -73,7 +75,7 @@ def run_worker(settings: Settings, troubles: Troubles | None = None) -> None:
     require_current(parts.engine)
     messages = Messages(client, settings.queue_namespace)
     actors = Actors(parts, messages, settings.apply_batch_max, settings.log_events)
-    channels = open_channels(settings)
+    channels = open_channels(settings, parts.engine)
     notifier = Notifier(open_teller(settings, parts.engine, channels), messages)
 
     rounds = open_rounds(settings, parts.engine)
@@ -120,6 +122,9 @@ def run_worker(settings: Settings, troubles: Troubles | None = None) -> None:
             pulse.beat()
         _stop(pools)
         pulse.end()
+    for channel in channels.values():
+        if isinstance(channel, Closes):
+            channel.close()
     parts.record.close()
     parts.engine.dispose()
     get_logger().info("worker.stopped")
@@ -146,7 +151,7 @@ def run_scheduler(settings: Settings, troubles: Troubles | None = None) -> None:
     wake = RequestSweeper(engine, messages, now_ms)
 
     schedules = Schedules(engine, now_ms, make_id)
-    channels = tuple(open_channels(settings))
+    channels = tuple(open_channels(settings, engine))
     notices = NoticeSweeper(engine, messages, now_ms, channels, settings.notice_keep_days)
 
     starter = RoundStarter(open_rounds(settings, engine), messages)
@@ -169,6 +174,7 @@ def run_scheduler(settings: Settings, troubles: Troubles | None = None) -> None:
     switch, watch = open_emergency_switch(settings, client), open_emergency_watch(settings, client)
     drainer = Drainer(engine, spill, switch, watch, make_id, now_ms, messages.apply)
 
+    clerk = open_maintenance_clerk(settings, engine, client, QUEUES)
     lookout = open_lookout(settings, engine, client)
     pulse = open_pulse(settings, "scheduler", Meters(only_here=[troubles or Troubles()]), engine)
     stop = StopSignal()
@@ -190,6 +196,7 @@ def run_scheduler(settings: Settings, troubles: Troubles | None = None) -> None:
         Job("replay", settings.sweep_interval_s, replays.sweep),
         Job("reopen", settings.sweep_interval_s, reopen),
         Job("watch failures", WATCH_EVERY_S, open_failure_watch(settings, engine).look),
+        Job("keep maintenance times", WATCH_EVERY_S, clerk.look),
         Job("send", settings.sweep_interval_s, wake.sweep),
         Job("partners", settings.sweep_interval_s, PartnerSweeper(engine, messages).sweep),
         Job("schedule", settings.sweep_interval_s, schedules.step),

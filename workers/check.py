@@ -49,7 +49,8 @@ class LedgerChecking:
             self._log.error("ledger.broken", invariant=finding.name, subject=first.subject, text=first.text)
             now_ms = self._clock()
             text = f"{finding.invariant.promise}: {first.text}. `payouts ledger check` shows all"
-            notice = PlatformNotice(BROKEN, now_ms, text, f"{finding.name}:{now_ms // HOUR_MS}")
+            occasion, about = f"{finding.name}:{now_ms // HOUR_MS}", {"alert_key": finding.name}
+            notice = PlatformNotice(BROKEN, now_ms, text, occasion, about)
             in_transaction(self._engine, partial(self._tell, notice))
         self._log.info("ledger.checked", broken=len(broken), seconds=round(time.monotonic() - began, 1))
 

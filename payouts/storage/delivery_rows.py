@@ -36,13 +36,14 @@ class Result:
     """What came of a claimed delivery.
 
     `due_at_ms`: when to try again; None: no more. `error`: why it failed; None: it was delivered or, with a
-    time to try again, was not tried.
+    time to try again, was not tried. `counts` False: it failed before the channel looked at it.
     """
 
     delivery_id: int
     outbox_id: int
     due_at_ms: int | None = None
     error: str | None = None
+    counts: bool = True
 
 
 DELIVERIES = Records(
@@ -102,7 +103,7 @@ def _lock(connection: Connection, outbox_ids: Collection[int], ids: Iterable[int
 def _after(delivery: Delivery, result: Result, now_ms: int) -> Delivery:
     if result.due_at_ms is not None and result.error is None:
         return dataclasses.replace(delivery, due_at_ms=result.due_at_ms)
-    changes: dict[str, Any] = {"attempts": delivery.attempts + 1, "last_error": result.error}
+    changes: dict[str, Any] = {"attempts": delivery.attempts + result.counts, "last_error": result.error}
     if result.due_at_ms is not None:
         changes |= {"due_at_ms": result.due_at_ms}
     elif result.error is not None:

@@ -14,6 +14,7 @@ from payouts.storage.records import Records
 from payouts.window import Window
 
 OPEN = "open"
+LATEST = 10
 WINDOWS = Records(
     maintenance_windows, Window, fixed={"id", "account", "announced_at_ms", "announced_by"}, reads={}
 )
@@ -36,6 +37,12 @@ def insert_window(connection: Connection, window: Window) -> None:
         WINDOWS.insert(connection, [window])
     except IntegrityError:
         raise RowIdTakenError("somebody announced maintenance at the same time") from None
+
+
+def latest_windows(connection: Connection) -> list[Window]:
+    """The newest few, whatever their state, newest first."""
+    w = maintenance_windows.c
+    return WINDOWS.all(connection, WINDOWS.query().order_by(None).order_by(w.id.desc()).limit(LATEST))
 
 
 def window_list(connection: Connection, filters: Filters, limit: int) -> list[dict[str, Any]]:

@@ -5,12 +5,15 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from payouts.notices import DeliveryStatus
+from payouts.notices import NOTICES_DEAD, DeliveryStatus
 from payouts.storage.delivery_rows import DELIVERIES, Delivery
 from payouts.storage.notice_tables import notice_deliveries
 from payouts.storage.paging import page, window_floor
 from payouts.storage.queries import Filters
 from payouts.storage.tables import outbox
+
+DEAD_LOOKED_AT = 1_000
+
 
 _NOTICE = [
     outbox.c[name]
@@ -58,6 +61,36 @@ def dead_after(connection: Connection, delivery_id: int, channel: str | None, mo
     if channel is not None:
         query = query.where(d.channel == channel)
     return DELIVERIES.all(connection, query.limit(most))
+
+
+def dead_channels(connection: Connection, since_ms: int) -> dict[str, str]:
+    """The channels that gave up on a notice since then, each with what it said of the newest.
+
+    Alerts of this very thing are left out: one that cannot be told must not make another.
+    """
+    d = notice_deliveries.c
+    newest = (
+        select(d.channel).where(d.status == DeliveryStatus.DEAD).order_by(d.id.desc()).limit(DEAD_LOOKED_AT)
+    )
+    channels = connection.scalars(select(newest.subquery().c.channel).distinct())
+    found = {}
+    for channel in sorted(channels):
+        query = (
+            select(d.last_error)
+            .join_from(notice_deliveries, outbox, outbox.c.id == d.outbox_id)
+            .where(
+                d.channel == channel,
+                d.status == DeliveryStatus.DEAD,
+                d.due_at_ms > since_ms,
+                outbox.c.name != NOTICES_DEAD,
+            )
+            .order_by(d.due_at_ms.desc())
+            .limit(1)
+        )
+        row = connection.execute(query).first()
+        if row is not None:
+            found[channel] = str(row.last_error)
+    return found
 
 
 def _deliveries(connection: Connection, notice_ids: Collection[int]) -> dict[int, list[dict[str, Any]]]:

@@ -24,6 +24,8 @@ class PartnerNotice:
     at_ms: int
     text: str
     occasion: str
+    about: Mapping[str, object] = field(default_factory=dict)
+    """More of its body, for programs and letters."""
 
     @property
     def dedupe_key(self) -> str:
@@ -42,12 +44,12 @@ class PlatformNotice:
     """More of its body, for programs."""
 
 
-def insert_partner_notice(connection: Connection, notice: PartnerNotice, make_id: IdMaker) -> None:
-    """Write an outbox row; one that was told before is left out."""
+def insert_partner_notice(connection: Connection, notice: PartnerNotice, make_id: IdMaker) -> bool:
+    """Write an outbox row; False: it was told before, and is left out."""
     partner = notice.partner
-    about = {"partner": partner.reference, "account": partner.account, "state": partner.state}
-    body = {"name": notice.name, **about, "text": notice.text, "occurred_at_ms": notice.at_ms}
-    _insert(connection, make_id(), partner.account, notice.name, notice.dedupe_key, body, notice.at_ms)
+    who = {"partner": partner.reference, "account": partner.account, "state": partner.state}
+    body = {"name": notice.name, **who, **notice.about, "text": notice.text, "occurred_at_ms": notice.at_ms}
+    return _insert(connection, make_id(), partner.account, notice.name, notice.dedupe_key, body, notice.at_ms)
 
 
 def insert_platform_notice(connection: Connection, notice: PlatformNotice, make_id: IdMaker) -> bool:

@@ -1,7 +1,7 @@
 """Outbox rows about requested payouts, written with the change they tell of."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -25,6 +25,8 @@ class RequestNotice:
     at_ms: int
     text: str = ""
     occasion: str = ""
+    about: Mapping[str, object] = field(default_factory=dict)
+    """More of its body."""
 
     @property
     def dedupe_key(self) -> str:
@@ -68,6 +70,7 @@ def _body(notice: RequestNotice) -> str:
         "currency": request.currency,
         "reference": request.reference,
         "requested_by": request.requested_by,
+        **notice.about,
         "occurred_at_ms": notice.at_ms,
     }
     if notice.text:

@@ -62,6 +62,24 @@ def test_a_dead_notice_is_found_looked_at_and_sent_again(office: Office, folder:
     assert everything.stdout == "0 deliveries are due again\n", everything.stderr
 
 
+def test_a_test_is_told_and_on_record(office: Office, folder: Path) -> None:
+    data = ("--data", str(folder))
+    for words, name in (((), "alert.test"), (("--critical",), "alert.test_critical")):
+        done = run("notice", "test", "--reason", "a new address", *words, *data)
+        assert done.stdout.startswith(f"{name} is on its way"), done.stderr
+        (row,) = [
+            json.loads(line)
+            for line in run("notice", "list", "--name", name, "--json", *data).stdout.splitlines()
+        ]
+        shown = json.loads(run("notice", "show", row["id"], "--json", *data).stdout)
+        assert "nothing is wrong: a new address" in shown["body"]["text"]
+    audit = run("audit", "list", "--action", "notice.test", "--json", *data).stdout
+    assert [json.loads(line)["subject"] for line in audit.splitlines()] == [
+        "alert.test_critical",
+        "alert.test",
+    ]
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -70,6 +88,7 @@ def test_a_dead_notice_is_found_looked_at_and_sent_again(office: Office, folder:
         (("retry", "--reason", "x"), "either a notice's ID or --all"),
         (("retry", "12", "--all", "--reason", "x"), "either a notice's ID or --all"),
         (("retry", "--all", "--reason", " "), "say why"),
+        (("test", "--reason", " "), "say why"),
     ],
 )
 def test_what_cannot_be_done_is_refused_in_one_line(

@@ -74,6 +74,20 @@ def test_a_partner_is_added_shown_changed_and_blocked(office: Office) -> None:
     assert actions == ["partner.unblock", "partner.block", "partner.update", "partner.register"]
 
 
+def test_an_address_that_mail_came_back_from_is_written_to_again(office: Office) -> None:
+    office.add()
+    assert "as it is" in office.refused("partner", "trust-email", "nord", "--reason", "why not")
+    office.sql("UPDATE partners SET email_bounced_at_ms = 1790000000000, email_bounce = 'mail came back'")
+    assert "mail came back" in office.ok("partner", "show", "nord")
+    assert "written to again" in office.ok(
+        "partner", "trust-email", "nord", "--reason", "their mailbox was full"
+    )
+    (shown,) = office.rows("partner", "show", "nord")
+    assert "email_bounced_at_ms" not in shown
+    (row,) = office.rows("audit", "list", "--action", "partner.trust_email")
+    assert row["reason"] == "their mailbox was full"
+
+
 def test_a_credit_counts_once_and_in_the_partners_currency_only(office: Office) -> None:
     office.add("nord")
     office.add("kyoto", "jpy")

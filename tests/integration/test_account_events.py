@@ -88,6 +88,38 @@ def test_a_new_bank_account_is_noticed_told_and_cools_off(told: Told) -> None:
     assert told.value("SELECT COUNT(*) FROM outbox WHERE name = 'alert.bank_account_new'") == 1
 
 
+@pytest.mark.parametrize(
+    ("change", "lacks"),
+    [
+        ({"external_accounts": {"data": []}}, "missing"),
+        ({"external_accounts": {"data": [{**bank(1), "status": "errored"}]}}, "unusable"),
+    ],
+)
+def test_a_partner_without_a_usable_bank_account_is_told_of_once_until_it_has_one(
+    told: Told, change: dict[str, Any], lacks: str
+) -> None:
+    needed = "SELECT COUNT(*) FROM outbox WHERE name = 'bank_account.needed'"
+    told.at_stripe |= change
+    for _ in range(2):
+        told.hear("account.updated")
+    assert told.value(needed) == 1
+    body = json.loads(told.value("SELECT body FROM outbox WHERE name = 'bank_account.needed'"))
+    assert (body["lacks"], body["currency"], body["account"]) == (lacks, "eur", "acct_1")
+
+    told.at_stripe = account(bank(1))
+    told.hear("account.updated")
+    told.at_stripe |= change
+    told.hear("account.updated")
+    assert told.value(needed) == 2
+
+
+def test_an_account_that_does_not_show_its_bank_account_needs_none(told: Told) -> None:
+    told.at_stripe = account(bank(1), payouts_enabled=False)
+    del told.at_stripe["external_accounts"]
+    told.hear("account.updated")
+    assert told.value("SELECT COUNT(*) FROM outbox WHERE name = 'bank_account.needed'") == 0
+
+
 def test_events_that_came_together_ask_stripe_once(told: Told) -> None:
     told.hear("account.updated", "capability.updated", "account.external_account.created")
 

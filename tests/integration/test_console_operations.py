@@ -9,8 +9,10 @@ import sqlalchemy as sa
 from console.web import window
 from payouts.clock import iso
 from payouts.people import Role
+from payouts.storage.partner_notices import PartnerNotice, insert_partner_notice
 from payouts.storage.tables import outbox
 from tests.support.databases import migrated_file
+from tests.support.requests import a_partner, keep
 from tests.support.servers import RedisServer
 from tests.support.site import Site, hidden_fields
 
@@ -115,3 +117,18 @@ def a_notice(number: int) -> dict[str, object]:
         "due_at_ms": 1,
         "created_at_ms": 1,
     }
+
+
+def test_a_notice_shows_the_e_mail_that_it_makes(site: Site) -> None:
+    partner = a_partner(name="<b>Nord</b>")
+    body = {"amount_minor": 12_050, "currency": "eur", "request_id": "pay_7"}
+    with site.engine.begin() as connection:
+        keep(connection, partner)
+        about = PartnerNotice("payout.sent", partner, site.parts.clock(), "sent", "1", body)
+        insert_partner_notice(connection, about, site.parts.make_id)
+    anna = site.visit()
+    (row,) = anna.json("/operations/notices")
+    page = anna.get(f"/operations/notices/{row['id']}")
+    assert "Your payout of 120.50 EUR is on its way" in page
+    assert "Hello &lt;b&gt;Nord&lt;/b&gt;," in page
+    assert anna.json(f"/operations/notices/{row['id']}")["letter"]["to"] == partner.email

@@ -200,3 +200,16 @@ def test_a_statement_goes_on_in_pages_and_comes_as_a_file(site: Site) -> None:
 
 def _csrf(html: str) -> str:
     return html.partition('name="csrf" value="')[2].partition('"')[0]
+
+
+def test_an_address_that_mail_came_back_from_is_shown_and_written_to_again(site: Site) -> None:
+    partner = kept(site, email_bounced_at_ms=now_ms(), email_bounce="mail came back <hard>")
+    path = f"/partners/{partner.account}"
+    anna = site.visit()
+    assert "mail came back <hard>" in anna.reads(path)
+    assert "written to again" in anna.send(path, f"{path}/trust-email", reason="she called")
+    assert now(site, partner).email_bounced_at_ms is None
+    page = anna.get(path)
+    assert f"{path}/trust-email" not in page
+    assert "mail comes back" not in page
+    assert "she called" in anna.reads("/audit?actor=anna")

@@ -71,7 +71,7 @@ def test_all_that_happened_to_a_payout_is_told_in_order_with_causes_first(story:
         *("hold", "audit", "hold_released", "audit"),
         *("attempt", "moved"),
         *("answer", "posted", "attempt"),
-        *("answer", "payout_moved", "moved", "posted", "notice"),
+        *("answer", "payout_moved", "moved", "posted", "notice", "notice"),
         *("event", "payout_moved", "notice"),
         *("event", "payout_moved", "moved", "posted", "notice"),
     ]
@@ -153,7 +153,7 @@ def test_before_an_answer_its_call_is_open_and_after_it_is_answered(story: Story
     assert [(a.status, a.sends) for a in between.attempts] == [("succeeded", 1), ("open", 2)]
     assert [(a.status, a.sends) for a in after.attempts] == [("succeeded", 1), ("succeeded", 2)]
     assert kinds(story.told(request_id, before_ms))[-3:] == ["answer", "posted", "attempt"]
-    assert "answer" in kinds(story.told(request_id, sent_again_ms + 200))[-5:]
+    assert "answer" in kinds(story.told(request_id, sent_again_ms + 200))[-6:]
     last = story.told(request_id, before_ms)[-1]
     assert last.text.endswith("sent once; open")
     told = story.told(request_id)

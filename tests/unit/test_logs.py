@@ -16,6 +16,8 @@ SECRETS = {
     "signing secret": "whsec_Never+Shown/1=",
     "live key": "sk_live_NeverShown1",
     "test key": "sk_test_NeverShown1",
+    "Resend key": "re_NeverSho_NeverShown1NeverShown1",
+    "Slack address": "https://hooks.slack.com/services/T0/B0/NeverShown1",
     "restricted live key": "rk_live_NeverShown1",
     "restricted test key": "rk_test_NeverShown1",
     "password in an address": "mysql+pymysql://me:NeverShown1@db.example:3306/payouts",

@@ -206,6 +206,53 @@ def test_a_wrong_setting_of_the_identity_provider_stops_the_start(
     assert "\n" not in str(caught.value)
 
 
+SIGNS = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+
+
+@pytest.mark.parametrize(
+    ("set_to", "named"),
+    [
+        ({"RESEND_API_KEY": "re_x"}, "EMAIL_FROM"),
+        ({"EMAIL_FROM": "nobody"}, "EMAIL_FROM"),
+        ({"EMAIL_FROM": "A <a@b.example>\nBcc: c@d.example"}, "EMAIL_FROM"),
+        ({"EMAIL_REPLY_TO": "<>"}, "EMAIL_REPLY_TO"),
+        ({"SLACK_WARNING_URL": f"http://hooks.example/{HIDDEN}"}, "SLACK_WARNING_URL"),
+        ({"SLACK_CRITICAL_URL": f"https://hooks.example/{HIDDEN}"}, "SLACK_WARNING_URL must be set"),
+        ({"PORTAL_WEBHOOK_URL": "https://portal.example"}, "PORTAL_WEBHOOK_SECRET"),
+        ({"PORTAL_WEBHOOK_SECRET": SIGNS}, "PORTAL_WEBHOOK_URL"),
+        ({"PORTAL_WEBHOOK_URL": "http://10.0.0.1/x", "PORTAL_WEBHOOK_SECRET": SIGNS}, "PORTAL_WEBHOOK_URL"),
+        (
+            {"PORTAL_WEBHOOK_URL": "https://p.example", "PORTAL_WEBHOOK_SECRET": HIDDEN},
+            "PORTAL_WEBHOOK_SECRET",
+        ),
+        ({"PORTAL_WEBHOOK_URL": "https://p.example", "PORTAL_WEBHOOK_SECRET": "whsec_AAAA"}, "16 bytes"),
+        ({"RESEND_WEBHOOK_SECRET": f"{SIGNS},,{SIGNS}"}, "RESEND_WEBHOOK_SECRET has an empty entry"),
+        ({"RESEND_WEBHOOK_SECRET": f"whsec_{HIDDEN}é"}, "RESEND_WEBHOOK_SECRET"),
+        ({"PAGERDUTY_API_BASE": "ftp://events.example"}, "PAGERDUTY_API_BASE"),
+    ],
+)
+def test_a_channel_that_cannot_work_is_named_at_the_start(
+    set_to: dict[str, str], named: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in set_to.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+    assert named in str(caught.value)
+    assert HIDDEN not in str(caught.value)
+
+
+@pytest.mark.parametrize("sender", ["Payouts <p@example.com>", "p@example.com", "Käthe's Payouts <p@b.c>"])
+def test_channels_that_are_whole_are_taken(sender: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RESEND_API_KEY", "re_x")
+    monkeypatch.setenv("EMAIL_FROM", sender)
+    monkeypatch.setenv("PORTAL_WEBHOOK_URL", "http://127.0.0.1:9/hooks")
+    monkeypatch.setenv("PORTAL_WEBHOOK_SECRET", f"{SIGNS}, {SIGNS}")
+    settings = load_settings()
+    assert settings.portal_secrets == [SIGNS, SIGNS]
+    assert "MfKQ9r8" not in repr(settings)
+
+
 @pytest.mark.parametrize(
     ("value", "said"),
     [

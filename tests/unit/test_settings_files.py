@@ -34,11 +34,19 @@ def secret_file(folder: Path, text: str) -> str:
 
 @pytest.mark.parametrize("name", secret_names())
 def test_every_secret_may_come_from_a_file(name: str, tmp_path: Path) -> None:
-    # Of these one is checked for its form, and one takes others with it.
+    # Some of these are checked for their form, and some take others with them.
     form = {"database_url": "sqlite:////a.db", "redis_url": "redis://a", "payload_keys": "A" * 43 + "="}
-    more = {"OIDC_ISSUER": "https://id.example.com", "OIDC_CLIENT_ID": "x", "OIDC_ROLES": "viewer=*"}
+    form |= dict.fromkeys(("slack_warning_url", "slack_critical_url"), "https://hooks.example.com/hidden")
+    form |= dict.fromkeys(("resend_webhook_secret", "portal_webhook_secret"), "whsec_" + "A" * 32)
+    oidc = {"OIDC_ISSUER": "https://id.example.com", "OIDC_CLIENT_ID": "x", "OIDC_ROLES": "viewer=*"}
+    more = {
+        "oidc_client_secret": oidc,
+        "resend_api_key": {"EMAIL_FROM": "p@example.com"},
+        "slack_critical_url": {"SLACK_WARNING_URL": "https://hooks.example.com/"},
+        "portal_webhook_secret": {"PORTAL_WEBHOOK_URL": "https://portal.example.com/hooks"},
+    }
     text = form.get(name, "hidden")
-    given = {**GOOD, **(more if name == "oidc_client_secret" else {})}
+    given = {**GOOD, **more.get(name, {})}
     given.pop(name.upper(), None)
     settings = load_settings({**given, f"{name.upper()}_FILE": secret_file(tmp_path, f"{text}\r\n")})
     assert getattr(settings, name).get_secret_value() == text

@@ -1,6 +1,8 @@
 """Notices: what others are told, and sending again what nobody took. And the runs that ask for payouts."""
 
 import json
+from collections.abc import Mapping
+from typing import Any
 
 from starlette.responses import Response
 
@@ -9,12 +11,15 @@ from console.web.listing import listed
 from console.web.verb import Verb
 from console.web.window import windowed
 from payouts.due_days import Schedule
-from payouts.errors import NotFoundError
-from payouts.notices import NoticeStatus
+from payouts.errors import NotFoundError, PayloadError
+from payouts.letters.letter import letter_of
+from payouts.letters.rendering import House, Mail, Renderer
+from payouts.notices import Notice, NoticeStatus
 from payouts.people import Scope
 from payouts.retelling import tell_again
 from payouts.storage.batch_rows import batch_list
 from payouts.storage.notice_queries import notice, notice_floor, notice_list
+from payouts.storage.partner_rows import find_partner
 
 AT = "/operations/notices"
 
@@ -48,14 +53,31 @@ def one_notice(call: Call) -> Response:
         f"{AT}/{found['id']}/again",
         why_not=None if found["status"] == NoticeStatus.DEAD else "only where a channel gave up on it",
     )
+    letter = _letter(call, found)
+    shown = {"to": letter.to, "subject": letter.subject, "text": letter.text} if letter else None
     return call.page(
         "notice.html",
         title=found["name"],
-        data={**found, "body": body},
+        data={**found, "body": body, "letter": shown},
         notice=found,
+        letter=letter,
         body=body,
         again=again,
     )
+
+
+def _letter(call: Call, found: Mapping[str, Any]) -> Mail | None:
+    """The e-mail that the notice makes, as it would be written now."""
+    columns = ("id", "account", "name", "payout_id", "request_id", "body", "created_at_ms")
+    settings = call.parts.settings
+    try:
+        letter = letter_of(Notice(*(found[name] for name in columns)))
+        partner = find_partner(call.connection, found["account"]) if letter else None
+        if letter is None or partner is None:
+            return None
+        return Renderer(House(settings.portal_name, settings.portal_url)).render(letter, partner, "")
+    except PayloadError:
+        return None  # its delivery says why
 
 
 def again(call: Call) -> Response:

@@ -10,6 +10,7 @@ from console.web.call import Call
 from console.web.counted import counted
 from console.web.flash import Flash
 from console.web.listing import time_typed
+from console.web.pages.partner_mail import MAIL_VERBS, mail_verbs
 from console.web.verb import Field, Verb
 from payouts.approving import approve_bank_account
 from payouts.crediting import Change, Posted, change_owed
@@ -70,6 +71,7 @@ def verbs_of(found: Partner, holds: Sequence[Hold]) -> list[Verb]:
             needs_reason=False,
             fields=(Field("name", "Name", value=found.name), Field("email", "E-mail", "email", found.email)),
         ),
+        *mail_verbs(found),
         Verb(
             "Unblock",
             f"{name} can be paid again once Stripe was asked about its account, which is done next.",
@@ -328,6 +330,7 @@ def _row_id(text: str) -> int:
 
 PARTNER_VERBS = (
     ("POST", "/partners", add, Scope.OPERATE),
+    *MAIL_VERBS,
     ("POST", "/partners/{key}/credit", credit, Scope.CREDIT),
     ("POST", "/partners/{key}/debit", debit, Scope.CREDIT),
     ("POST", "/partners/{key}/update", change, Scope.OPERATE),
