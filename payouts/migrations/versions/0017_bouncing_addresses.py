@@ -1,6 +1,6 @@
 """addresses that mail came back from
 
-Revision: 0016
+Revision: 0017
 """
 
 import sqlalchemy as sa
