@@ -169,6 +169,10 @@ class Settings(BaseSettings):
     ledger_check_interval_s: float = Field(default=3600.0, ge=0)
     """How often the books are checked. 0: only by command."""
 
+    alive_file: str = ""
+    """A file that every process touches while it works, for `python -m payouts.alive`, the health check of a
+    container. Empty: none. The image sets it."""
+
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "console"] = "json"
     log_events: bool = False

@@ -6,6 +6,7 @@ without all that workers are made of.
 
 import os
 import socket
+from pathlib import Path
 
 import redis
 from sqlalchemy import Engine
@@ -94,7 +95,8 @@ def open_pulse(
     client = open_redis(settings, PULSE_TIMEOUT_S)
     minutes = Minutes(settings.queue_namespace)
     presence = open_presence(settings, client, clock)
-    return Pulse(client, presence, minutes, meters, clock, role, process_name(), engine)
+    alive_file = Path(settings.alive_file) if settings.alive_file else None
+    return Pulse(client, presence, minutes, meters, clock, role, process_name(), engine, alive_file)
 
 
 def process_name() -> str:
