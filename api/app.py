@@ -28,7 +28,7 @@ from payouts.settings import Settings
 from payouts.storage.kept_answers import KeptAnswers
 from payouts.stores import open_emergency_watch, open_engine, open_pulse, open_redis, open_sealer
 from payouts.version import VERSION
-from workers.messages import Messages
+from workers.messages import open_messages
 
 LIVE_PATH, DOCUMENT_PATH = f"{PREFIX}/live", f"{PREFIX}/openapi.json"
 MAINTENANCE_PATH = f"{PREFIX}/maintenance"
@@ -40,7 +40,7 @@ def build_app(settings: Settings) -> Starlette:
     """The API as an ASGI application. Raises SettingsError."""
     engine = open_engine(settings)
     client = open_redis(settings, HINT_TIMEOUT_S)
-    messages = Messages(client, settings.queue_namespace)
+    messages = open_messages(settings, client, HINT_TIMEOUT_S)
     # A thread for each connection: none of them ever waits for one.
     pool = Pool(settings.database_pool_size)
     emergency = open_emergency_watch(settings, client)

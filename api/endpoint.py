@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 import redis
+from dramatiq.errors import BrokerError
 from sqlalchemy import Connection, Engine
 from starlette.requests import Request
 from starlette.responses import Response
@@ -214,6 +215,6 @@ def _once(call: Call, operation: Operation, key: Key | None) -> Done:
 def _hint(desk: Desk, request_id: int) -> None:
     try:
         desk.send_soon(request_id)
-    except (redis.RedisError, OSError) as error:
+    except (redis.RedisError, BrokerError, OSError) as error:
         # The row says that it is due: the scheduler finds it within seconds.
         get_logger().warning("api.hint_lost", payout_id=request_id, error_class=type(error).__name__)

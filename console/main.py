@@ -178,6 +178,7 @@ def main() -> None:
 
 
 def _store_error(error: Exception) -> str | None:
+    from dramatiq.errors import BrokerError
     from redis import RedisError
     from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
@@ -190,6 +191,8 @@ def _store_error(error: Exception) -> str | None:
         return f"the database does not answer: {error}"
     if isinstance(error, RedisError):
         return f"Redis does not answer: {error}"
+    if isinstance(error, BrokerError):
+        return f"the queue does not answer: {error}"
     return None
 
 

@@ -23,7 +23,7 @@ from payouts.lookup import Resolver
 from payouts.meters import EVENTS, Counter, Meters, StripeMeter
 from payouts.mode import Modes
 from payouts.notices import Channel, Route
-from payouts.overview import Mode, Overviewer
+from payouts.overview import Depths, Mode, Overviewer
 from payouts.payloads import Payloads
 from payouts.practice import read_failing_once
 from payouts.readiness import HOUR_MS, GateRules
@@ -45,11 +45,17 @@ from payouts.what_if import WhatIf
 
 
 def open_overviewer(
-    settings: Settings, engine: Engine, client: redis.Redis, queues: Sequence[str], clock: Clock = now_ms
+    settings: Settings,
+    engine: Engine,
+    client: redis.Redis,
+    queues: Sequence[str],
+    clock: Clock = now_ms,
+    depths: Depths | None = None,
 ) -> Overviewer:
-    """What looks at everything at once. `queues`: the names of those whose depth is told."""
+    """What looks at everything at once. `queues`: the names of those whose depth is told; `depths` tells it
+    where they are not in Redis."""
     mode = Mode(settings.environment, settings.livemode, settings.shadow_mode)
-    return Overviewer(engine, client, settings.queue_namespace, queues, mode, clock)
+    return Overviewer(engine, client, settings.queue_namespace, queues, mode, clock, depths)
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,9 @@ class Settings(BaseSettings):
     redis_timeout_s: float = Field(default=5.0, ge=2)
     """Longer than the second that an idle worker waits inside Redis."""
     queue_namespace: str = "payouts"
+    queue_url: SecretStr = SecretStr("")
+    """RabbitMQ as the queue in place of Redis, as amqp://user:password@host:5672/vhost. Each deployment has a
+    virtual host of its own. Redis is needed all the same, for the spill, limits and sessions."""
 
     stripe_api_key: SecretStr = SecretStr("")
     stripe_api_base: str = ""

@@ -19,13 +19,14 @@ from payouts.stores import (
     open_redis,
     open_sealer,
 )
+from webhooks.breaker import Breaker
 from webhooks.endpoint import Endpoint
 from webhooks.health import Health
 from webhooks.hints import Hints
 from webhooks.intake import Intake
 from webhooks.signature import signing_secrets
 from webhooks.stores import Stores
-from workers.messages import Messages
+from workers.messages import open_messages
 
 WEBHOOK_PATH = "/api/webhooks/stripe"
 HEALTH_PATH = "/api/health"
@@ -37,7 +38,8 @@ def build_app(settings: Settings) -> Starlette:
     timeout_s = settings.receiver_store_timeout_s
     make_id = IdMaker()
     client, engine = open_redis(settings, timeout_s), open_receiver_engine(settings)
-    hints = Hints(Messages(open_redis(settings, timeout_s), settings.queue_namespace).apply)
+    messages = open_messages(settings, open_redis(settings, timeout_s), timeout_s)
+    hints = Hints(messages.apply)
     stores = Stores(
         engine,
         client,
@@ -46,7 +48,10 @@ def build_app(settings: Settings) -> Starlette:
         hints.add,
         open_emergency_watch(settings, client),
     )
-    hints.breaker = stores.redis
+    # A queue of its own may be away while Redis takes what is spilled, and the other way round.
+    own_queue = bool(settings.queue_url.get_secret_value())
+    queue = Breaker("queue", messages.ping, lambda: None) if own_queue else stores.redis
+    hints.breaker = queue
     intake = Intake(stores.write, settings.receiver_max_waiting, settings.receiver_max_waiting_bytes)
     seal = open_sealer(settings).seal
     endpoint = Endpoint(intake, secrets, settings.livemode, make_id, now_ms, seal, settings.log_events)
@@ -58,6 +63,7 @@ def build_app(settings: Settings) -> Starlette:
             yield
         await intake.close()
         hints.close()
+        queue.end()
         stores.close()
 
     health = Health(stores, endpoint.counts, settings.environment)

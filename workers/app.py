@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable
 
-from dramatiq import Worker, set_broker
+from dramatiq import Broker, Worker, set_broker
 from dramatiq.middleware import Retries
 
 from payouts.bootstrap import (
@@ -41,11 +41,10 @@ from payouts.stores import (
 )
 from workers.actors import Actors
 from workers.archive import Archiving
-from workers.broker import WakingRedisBroker
 from workers.catch_up import LOOK_EVERY_S, CatchingUp, WalkStarter
 from workers.check import LedgerChecking
 from workers.drain import Drainer
-from workers.messages import Messages
+from workers.messages import open_broker, open_messages
 from workers.notify import NoticeSweeper, Notifier
 from workers.reconcile import STEP_EVERY_S, Reconciling, RoundStarter
 from workers.replay import Replaying, ReplaySweeper
@@ -62,7 +61,7 @@ def run_worker(settings: Settings) -> None:
     client = open_redis(settings, settings.redis_timeout_s)
     parts = open_worker(settings, client)
     require_current(parts.engine)
-    messages = Messages(client, settings.queue_namespace)
+    messages = open_messages(settings, client)
     actors = Actors(parts, messages, settings.apply_batch_max, settings.log_events)
     channels = open_channels(settings)
     notifier = Notifier(open_teller(settings, parts.engine, channels), messages)
@@ -79,15 +78,15 @@ def run_worker(settings: Settings) -> None:
     )
     catching_up = CatchingUp(walker, open_walks(settings, parts.engine), messages)
 
-    def declare_maintenance(broker: WakingRedisBroker) -> None:
+    def declare_maintenance(broker: Broker) -> None:
         catching_up.declare(broker)
         reconciling.declare(broker)
         checking.declare(broker)
         if settings.archive_url:
             Archiving(open_archiver(settings, parts.engine), messages).declare(broker)
 
-    def pool(declare: Callable[[WakingRedisBroker], None], threads: int) -> Worker:
-        broker = WakingRedisBroker(client, settings.queue_namespace, middleware=[Retries()])
+    def pool(declare: Callable[[Broker], None], threads: int) -> Worker:
+        broker = open_broker(settings, client, middleware=[Retries()])
         set_broker(broker)
         declare(broker)
         return Worker(broker, worker_threads=threads)
@@ -123,7 +122,7 @@ def run_scheduler(settings: Settings) -> None:
     engine = open_engine(settings)
     require_current(engine)
     client = open_redis(settings, settings.redis_timeout_s)
-    messages = Messages(client, settings.queue_namespace)
+    messages = open_messages(settings, client)
     sweeper = Sweeper(engine, messages, now_ms, int(settings.sweep_grace_s * 1000), settings.sweep_max_queued)
     spill = Spill(client, settings.redis_spill, settings.queue_namespace)
     make_id = IdMaker()

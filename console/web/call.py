@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 
 import msgspec
 import redis
+from dramatiq.errors import BrokerError
 from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -118,10 +119,10 @@ class Call(View):
         )
 
     def hint(self, send: Callable[[Messages], None]) -> None:
-        """Tell the workers of what is committed. Where Redis is away they find it by themselves, later."""
+        """Tell the workers of what is committed. They find it later where the queue is away."""
         try:
             send(self.parts.messages)
-        except redis.RedisError as error:
+        except (redis.RedisError, BrokerError) as error:
             get_logger().warning("console.hint_failed", path=self.request.url.path, error=str(error)[:300])
 
     def page(

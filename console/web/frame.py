@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from urllib.parse import parse_qs, quote, urlsplit
 
 import redis
+from dramatiq.errors import BrokerError
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.concurrency import run_in_threadpool
@@ -84,6 +85,9 @@ class Frame:
         except redis.RedisError as error:
             said = f"Redis does not answer, and sessions are kept there: {redact(str(error))}"
             return _plain(request, 503, "redis_unavailable", said)
+        except BrokerError as error:
+            said = f"the queue does not answer: {redact(str(error))}; what was to be done is done later"
+            return _plain(request, 503, "queue_unavailable", said)
         except SQLAlchemyError as error:
             get_logger().warning("console.database_failed", path=request.url.path, error=str(error)[:300])
             said = "the database does not answer as it should; what you asked for was not done"

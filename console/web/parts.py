@@ -19,7 +19,7 @@ from payouts.readiness import GateRules
 from payouts.settings import Settings
 from payouts.stores import open_console_engine, open_redis
 from payouts.what_if import WhatIf
-from workers.messages import QUEUES, Messages
+from workers.messages import QUEUES, Messages, open_messages
 
 REDIS_TIMEOUT_S = 2.0
 """A page waits no longer for Redis."""
@@ -56,6 +56,7 @@ def open_parts(settings: Settings, client: redis.Redis | None = None, clock: Clo
     if client is None:
         client = open_redis(settings, REDIS_TIMEOUT_S)
     engine, name = open_console_engine(settings), settings.queue_namespace
+    messages = open_messages(settings, client, REDIS_TIMEOUT_S)
     idle_s, absolute_s = round(settings.session_idle_minutes * 60), round(settings.session_hours * 3600)
     return Parts(
         settings=settings,
@@ -63,12 +64,12 @@ def open_parts(settings: Settings, client: redis.Redis | None = None, clock: Clo
         redis=client,
         sessions=Sessions(client, name, clock, idle_s, absolute_s),
         throttle=Throttle(client, name, settings.sign_in_tries),
-        messages=Messages(client, name),
+        messages=messages,
         renderer=Renderer(settings, clock),
         gate_rules=gate_rules(settings),
         clock=clock,
         make_id=IdMaker(clock),
         what_if=open_what_if(settings, engine, clock),
         payloads=open_payloads(settings),
-        look=Looks(open_overviewer(settings, engine, client, QUEUES), clock).look,
+        look=Looks(open_overviewer(settings, engine, client, QUEUES, depths=messages.depths), clock).look,
     )
