@@ -27,6 +27,7 @@ check: install ## format, lint, types, migrations: what CI checks before the tes
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/payouts db lint
 
 format: install ## rewrite the code in the project's format
 	$(BIN)/ruff format .
