@@ -16,8 +16,10 @@ from tests.support.compose import (
     STORES,
     Deployment,
     build_images,
+    can_wait,
     docker,
     inspect,
+    new_version,
     why_no_engine,
 )
 from tests.support.lives import make_lives, shared_lives
@@ -106,6 +108,30 @@ def test_a_rolling_restart_under_load_loses_and_doubles_nothing(deployment: Depl
 
     deployment.finish(senders, 300)
     assert set(senders.statuses) == {200}, "Stripe saw nothing of it"
+
+
+@pytest.mark.long
+def test_a_new_image_replaces_the_old_one_without_a_gap(deployment: Deployment) -> None:
+    if not can_wait():
+        pytest.skip("docker-compose of before version 2 replaces all containers of a role at once")
+    old = {each for role in ("receiver", "worker") for each in deployment.containers(role)}
+    deployment.env["PAYOUTS_IMAGE"] = new_version()
+    senders = deployment.begin(make_lives(1_500, seed=525), pause_s=0.1)
+
+    beside, alone = ("--scale receiver=4 --scale worker=4", "--scale receiver=2 --scale worker=2")
+    deployment.up("--no-deps", "--no-recreate", *beside.split(), "receiver", "worker")
+    assert old < {each for role in ("receiver", "worker") for each in deployment.containers(role)}
+    deployment.up("--no-deps", *alone.split(), "receiver", "worker")
+    assert senders.is_busy, "the load was over before the old ones were gone"
+
+    deployment.finish(senders, 300)
+    assert set(senders.statuses) == {200}, "Stripe saw nothing of it"
+    images = {
+        name
+        for role in ("receiver", "worker")
+        for name in inspect(deployment.containers(role), ".Config.Image")
+    }
+    assert images == {deployment.env["PAYOUTS_IMAGE"]}
 
 
 @pytest.mark.long

@@ -90,7 +90,7 @@ class Deployment:
 
         By compose itself where it can wait; the older one has no `--wait`.
         """
-        waits = ["--wait"] if _compose() == ["docker", "compose"] else []
+        waits = ["--wait"] if can_wait() else []
         self.compose("up", "-d", "--no-build", *waits, *words)
         self.wait_healthy()
 
@@ -152,6 +152,23 @@ class Deployment:
             wait_until(
                 f"{service} is back", lambda each=container: _state(each, ".Health.Status") == "healthy", 90
             )
+
+
+def can_wait() -> bool:
+    """Whether this compose knows `--wait`, and lets go of the outdated first: the older one does neither."""
+    return _compose() == ["docker", "compose"]
+
+
+def new_version() -> str:
+    """The name of an image that is another one, with the same in it."""
+    name = f"{IMAGE}-next"
+    subprocess.run(
+        ["docker", "build", "--quiet", "--tag", name, "-"],
+        input=f"FROM {IMAGE}\nLABEL payouts.test=next\n".encode(),
+        capture_output=True,
+        check=True,
+    )
+    return name
 
 
 def _state(container: str, what: str) -> str:
