@@ -26,7 +26,14 @@ from payouts.meters import Meters
 from payouts.pulse import Pulse, beating
 from payouts.settings import Settings
 from payouts.storage.kept_answers import KeptAnswers
-from payouts.stores import open_emergency_watch, open_engine, open_pulse, open_redis, open_sealer
+from payouts.stores import (
+    open_emergency_watch,
+    open_engine,
+    open_lists,
+    open_pulse,
+    open_redis,
+    open_sealer,
+)
 from payouts.version import VERSION
 from workers.messages import open_messages
 
@@ -46,7 +53,8 @@ def build_app(settings: Settings) -> Starlette:
     emergency = open_emergency_watch(settings, client)
     closing = Closing(engine, by_setting=settings.maintenance_mode, emergency=emergency)
     kept = KeptAnswers(client, settings.queue_namespace, open_sealer(settings))
-    desk = Desk(engine, pool, messages.send_payout, now_ms, IdMaker(), closing, kept)
+    lists = open_lists(settings, engine, settings.database_pool_size)
+    desk = Desk(engine, pool, messages.send_payout, now_ms, IdMaker(), closing, kept, lists)
     return make_app(desk, open_pulse(settings, "api", Meters(desk.meter), engine))
 
 
@@ -60,6 +68,8 @@ def make_app(desk: Desk, pulse: Pulse | None = None) -> Starlette:
             yield
         desk.pool.close()
         desk.engine.dispose()
+        if desk.lists:
+            desk.lists.dispose()
 
     app = Starlette(
         routes=[

@@ -31,6 +31,11 @@ class Settings(BaseSettings):
     database_timeout_s: float = Field(default=10.0, gt=0)
     database_pool_size: int = Field(default=5, ge=1)
 
+    database_replica_url: SecretStr = SecretStr("")
+    """A replica of the database, for lists of the console and the API alone. Empty: none."""
+    database_replica_lag_s: float = Field(default=5.0, gt=0)
+    """Behind by more than this, a replica is not asked. The scheduler must run, for it is measured by it."""
+
     redis_url: SecretStr = Field(min_length=1)
     redis_timeout_s: float = Field(default=5.0, ge=2)
     """Longer than the second that an idle worker waits inside Redis."""

@@ -23,8 +23,11 @@ from payouts.storage.emergency_switch import EmergencySwitch
 from payouts.storage.engine import build_engine
 from payouts.storage.minutes import Minutes
 from payouts.storage.presence import Presence, Role
+from payouts.storage.replica import Lists
 
 RECEIVER_POOL_SIZE = 3
+REPLICA_TIMEOUT_S = 3.0
+"""Shorter than that of the database, which is asked afterwards where the replica does not answer."""
 
 
 def open_engine(settings: Settings) -> Engine:
@@ -60,6 +63,13 @@ def open_console_engine(settings: Settings) -> Engine:
         timeout_s=settings.database_timeout_s,
         pool_size=2 * settings.console_threads + 1,
     )
+
+
+def open_lists(settings: Settings, primary: Engine, pool_size: int, clock: Clock = now_ms) -> Lists:
+    """What reads lists, from the replica where one is set; nothing connects yet."""
+    url = settings.database_replica_url.get_secret_value()
+    replica = build_engine(url, timeout_s=REPLICA_TIMEOUT_S, pool_size=pool_size) if url else None
+    return Lists(primary, replica, clock, round(settings.database_replica_lag_s * 1000))
 
 
 def open_redis(settings: Settings, timeout_s: float) -> redis.Redis:

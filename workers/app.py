@@ -30,6 +30,8 @@ from payouts.scheduling import Schedules
 from payouts.settings import Settings
 from payouts.stopping import StopSignal
 from payouts.storage.presence import EVERY_S as BEAT_EVERY_S
+from payouts.storage.replica import BEAT_EVERY_S as REPLICA_BEAT_S
+from payouts.storage.replica import beat
 from payouts.storage.revisions import require_current
 from payouts.storage.spill import Spill
 from payouts.stores import (
@@ -157,6 +159,7 @@ def run_scheduler(settings: Settings) -> None:
     rounds = [Job("reconcile", STEP_EVERY_S, starter.sweep)] if settings.reconcile_interval_s else []
     check_s = settings.ledger_check_interval_s
     archive_s = settings.archive_interval_s if settings.archive_url else 0
+    has_replica = bool(settings.database_replica_url.get_secret_value())
     run_jobs(
         [
             *rounds,
@@ -164,6 +167,7 @@ def run_scheduler(settings: Settings) -> None:
             *([Job("check the ledger", check_s, messages.check_ledger)] if check_s else []),
             Job("pulse", BEAT_EVERY_S, pulse.beat),
             *([Job("archive", archive_s, messages.archive)] if archive_s else []),
+            *([Job("replica beat", REPLICA_BEAT_S, lambda: beat(engine, now_ms()))] if has_replica else []),
             Job("look out", settings.sweep_interval_s, lookout.look),
             Job("sweep", settings.sweep_interval_s, sweeper.sweep),
             Job("note emergency", settings.sweep_interval_s, drainer.write_notes),

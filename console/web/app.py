@@ -29,6 +29,15 @@ from payouts.stores import open_pulse
 KEPT = "public, max-age=31536000, immutable"
 
 
+LISTS = frozenset(
+    {
+        *("/audit", "/events", "/ledger/transactions", "/partners", "/payouts", "/payouts/at-stripe"),
+        *("/reconciliation/rounds", "/replays", "/completeness/walks", "/completeness/proofs"),
+    }
+)
+"""Pages that may be read from a replica: they lead on, and nothing is decided on them."""
+
+
 def build_app(settings: Settings) -> Starlette:
     """The console as an ASGI application. Raises SettingsError."""
     parts = open_parts(settings)
@@ -47,6 +56,7 @@ def make_app(parts: Parts, pulse: Pulse | None = None) -> Starlette:
         async with news, alive:
             yield
         parts.engine.dispose()
+        parts.lists.dispose()
 
     app = Starlette(
         routes=[
@@ -54,7 +64,7 @@ def make_app(parts: Parts, pulse: Pulse | None = None) -> Starlette:
             Route("/live", live.stream(frame, news), methods=["GET"]),
             Mount("/static", _Assets(directory=STATIC)),
             *(
-                Route(path, frame(handler, scope), methods=[method])
+                Route(path, frame(handler, scope, is_list=path in LISTS), methods=[method])
                 for page in PAGES
                 for method, path, handler, scope in page
             ),

@@ -17,7 +17,8 @@ from payouts.overview import Overview
 from payouts.payloads import Payloads
 from payouts.readiness import GateRules
 from payouts.settings import Settings
-from payouts.stores import open_console_engine, open_redis
+from payouts.storage.replica import Lists
+from payouts.stores import open_console_engine, open_lists, open_redis
 from payouts.what_if import WhatIf
 from workers.messages import QUEUES, Messages, open_messages
 
@@ -31,6 +32,8 @@ class Parts:
 
     settings: Settings
     engine: Engine
+    lists: Lists
+    """Where lists are read, which may be a little stale."""
     redis: redis.Redis
     sessions: Sessions
     throttle: Throttle
@@ -57,10 +60,12 @@ def open_parts(settings: Settings, client: redis.Redis | None = None, clock: Clo
         client = open_redis(settings, REDIS_TIMEOUT_S)
     engine, name = open_console_engine(settings), settings.queue_namespace
     messages = open_messages(settings, client, REDIS_TIMEOUT_S)
+    lists = open_lists(settings, engine, settings.console_threads + 1, clock)
     idle_s, absolute_s = round(settings.session_idle_minutes * 60), round(settings.session_hours * 3600)
     return Parts(
         settings=settings,
         engine=engine,
+        lists=lists,
         redis=client,
         sessions=Sessions(client, name, clock, idle_s, absolute_s),
         throttle=Throttle(client, name, settings.sign_in_tries),

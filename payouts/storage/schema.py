@@ -12,6 +12,7 @@ from payouts.storage import (
     people_tables,
     recovery_tables,
     replay_tables,
+    replica,
     tables,
 )
 from payouts.storage.columns import metadata
@@ -29,5 +30,6 @@ __all__ = [
     "people_tables",
     "recovery_tables",
     "replay_tables",
+    "replica",
     "tables",
 ]
