@@ -1,6 +1,7 @@
 """One log line for each request, with the ids that it was about; and an id for the request itself."""
 
 import time
+from collections.abc import Collection
 from typing import Any
 
 from starlette.datastructures import MutableHeaders
@@ -22,7 +23,7 @@ class AccessLog:
     Neither headers nor parameters nor bodies are logged: tokens and addresses of people stand there.
     """
 
-    def __init__(self, app: ASGIApp, make_id: IdMaker, meter: HttpMeter, uncounted: str) -> None:
+    def __init__(self, app: ASGIApp, make_id: IdMaker, meter: HttpMeter, uncounted: Collection[str]) -> None:
         self._app, self._make_id = app, make_id
         self._meter, self._uncounted = meter, uncounted
 
@@ -47,7 +48,7 @@ class AccessLog:
             await self._app(scope, receive, noted)
         finally:
             took_s = time.monotonic() - began_s
-            if scope["path"] != self._uncounted:
+            if scope["path"] not in self._uncounted:
                 self._meter.answered(status or 500, took_s)
             get_logger().info(
                 "api.request",

@@ -14,6 +14,7 @@ from starlette.routing import Route
 from api.access import AccessLog
 from api.closing import Closing
 from api.endpoint import Desk, Endpoint
+from api.health import open_health
 from api.openapi import document
 from api.operation import Operation
 from api.operations import OPERATIONS, PREFIX
@@ -35,9 +36,11 @@ from payouts.stores import (
     open_sealer,
 )
 from payouts.version import VERSION
+from serving.health import PATHS, Health
 from workers.messages import open_messages
 
 LIVE_PATH, DOCUMENT_PATH = f"{PREFIX}/live", f"{PREFIX}/openapi.json"
+PROBES = frozenset({LIVE_PATH, *PATHS})
 MAINTENANCE_PATH = f"{PREFIX}/maintenance"
 HINT_TIMEOUT_S = 0.5
 """Of each call to Redis: it tells workers what to send, keeps answers, and may cost no more."""
@@ -55,10 +58,10 @@ def build_app(settings: Settings) -> Starlette:
     kept = KeptAnswers(client, settings.queue_namespace, open_sealer(settings))
     lists = open_lists(settings, engine, settings.database_pool_size)
     desk = Desk(engine, pool, messages.send_payout, now_ms, IdMaker(), closing, kept, lists)
-    return make_app(desk, open_pulse(settings, "api", Meters(desk.meter), engine))
+    return make_app(desk, open_pulse(settings, "api", Meters(desk.meter), engine), open_health(settings))
 
 
-def make_app(desk: Desk, pulse: Pulse | None = None) -> Starlette:
+def make_app(desk: Desk, pulse: Pulse | None = None, health: Health | None = None) -> Starlette:
     """The API around the parts it is given; it closes them when it ends."""
     alive: AbstractAsyncContextManager[None] = beating(pulse) if pulse else nullcontext()
 
@@ -70,15 +73,18 @@ def make_app(desk: Desk, pulse: Pulse | None = None) -> Starlette:
         desk.engine.dispose()
         if desk.lists:
             desk.lists.dispose()
+        if health:
+            health.close()
 
     app = Starlette(
         routes=[
+            *(health.routes() if health else ()),
             Route(LIVE_PATH, _live, methods=["GET"]),
             Route(MAINTENANCE_PATH, _Maintenance(desk).answer, methods=["GET"]),
             Route(DOCUMENT_PATH, _document, methods=["GET"]),
             *_routes(desk),
         ],
-        middleware=[Middleware(AccessLog, make_id=desk.make_id, meter=desk.meter, uncounted=LIVE_PATH)],
+        middleware=[Middleware(AccessLog, make_id=desk.make_id, meter=desk.meter, uncounted=PROBES)],
         exception_handlers={HTTPException: tell_http},
         lifespan=lifespan,
     )

@@ -28,7 +28,7 @@ from webhooks import intake
 from webhooks.app import WEBHOOK_PATH, build_app
 from webhooks.endpoint import Endpoint
 from webhooks.server import serve
-from webhooks.signature import signing_secrets
+from webhooks.signature import current_secrets
 from workers.broker import WakingRedisBroker
 from workers.messages import EVENTS_QUEUE, Messages
 
@@ -58,7 +58,7 @@ class CommitPerRequest:
 
 
 def serve_with(taker: Any, settings: Settings) -> None:
-    secrets = signing_secrets(settings.platform_secrets, settings.connect_secrets)
+    secrets = current_secrets(settings)
     endpoint = Endpoint(taker, secrets, settings.livemode, IdMaker(), now_ms)
     serve(Starlette(routes=[Route(WEBHOOK_PATH, endpoint, methods=["POST"])]), settings)
 

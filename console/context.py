@@ -1,7 +1,7 @@
 """Where a command finds its settings: the folder given, else the environment, else the default folder."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,6 +11,7 @@ import typer
 from console.data_dir import DEFAULT, DataDir
 from payouts.errors import SettingsError
 from payouts.settings import Settings, load_settings
+from payouts.strange_settings import FILE_SUFFIX
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
@@ -26,7 +27,7 @@ def data_dir_of(data: Path | None) -> DataDir | None:
     """The folder that settings come from; None where they come from the environment."""
     if data is not None:
         return DataDir(data)
-    if os.environ.get("DATABASE_URL"):
+    if os.environ.get("DATABASE_URL") or os.environ.get("DATABASE_URL_FILE"):
         return None
     return DataDir(DEFAULT)
 
@@ -40,15 +41,21 @@ def environment_of(data: Path | None) -> dict[str, str]:
         raise SettingsError(
             f"set DATABASE_URL, name a folder with --data, or start `payouts up` (in {DEFAULT}/)"
         )
-    return {**os.environ, **folder.environment()}
+    return over(os.environ, folder.environment())
+
+
+def over(environment: Mapping[str, str], own: Mapping[str, str]) -> dict[str, str]:
+    """`environment` with a folder's `own` settings in it, which a `NAME_FILE` there is not to contradict."""
+    from_files = {name + FILE_SUFFIX for name in own}
+    return {**{name: value for name, value in environment.items() if name not in from_files}, **own}
 
 
 def settings_of(data: Path | None) -> Settings:
     """Settings for a command. Only the database is needed by all of them."""
     environment = environment_of(data)
-    environment.setdefault("REDIS_URL", "redis://127.0.0.1:6379/0")
-    known = {name: environment[name.upper()] for name in Settings.model_fields if name.upper() in environment}
-    return load_settings(**known)
+    if not environment.get("REDIS_URL_FILE"):
+        environment.setdefault("REDIS_URL", "redis://127.0.0.1:6379/0")
+    return load_settings(environment)
 
 
 @contextmanager

@@ -166,6 +166,7 @@ def _stripe_settings(kept: dict[str, Any]) -> dict[str, str]:
         "STRIPE_CONNECT_WEBHOOK_SECRET": stripe["connect"]["secret"],
         "STRIPE_API_KEY": stripe["key"],
         "STRIPE_API_BASE": f"http://127.0.0.1:{stripe['port']}",
+        "VENDOR_STATUS_PAGES": "",  # nothing of theirs is used
     }
 
 

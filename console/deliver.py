@@ -18,6 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from console.context import DataOption, data_dir_of
 from console.output import err, out, print_table, table
 from payouts.errors import PayoutsError
+from payouts.secret_source import read_secret
 
 TIMEOUT_S = 10.0
 
@@ -144,6 +145,8 @@ def _where(to: str | None, secret: str | None, data: Path | None) -> tuple[str, 
         to = folder.address()
     if not secret and not own:
         secret = os.environ.get("STRIPE_WEBHOOK_SECRET")
+        kept = os.environ.get("STRIPE_WEBHOOK_SECRET_FILE")
+        secret = secret or (read_secret(Path(kept)) if kept else None)
     if not secret and folder is not None and (own or folder.is_made):
         # Before the environment's, where the folder is meant: that may be another service's.
         secret = folder.read()["webhook_secret"]

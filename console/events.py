@@ -134,6 +134,11 @@ def _print(found: dict[str, Any], traceback: bool) -> None:
     moves = [(m["stripe_id"], m["from_status"], m["to_status"], m["reason"]) for m in found["transitions"]]
     if moves:
         print_table(table(("changed", "from", "to", "reason"), moves))
+    if found["postings"]:
+        posted = [(p["reference"], p["kind"], p["description"]) for p in found["postings"]]
+        print_table(table(("posted", "what", "description"), posted))
+    if found["notices"]:
+        print_table(table(("told", "how far"), [(n["name"], n["status"]) for n in found["notices"]]))
     attempts = [
         (a["attempt"], short_time(a["at_ms"]), a["worker"], a["version"], f"{a['error_class']}: {a['error']}")
         for a in found["failed_attempts"]

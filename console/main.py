@@ -28,12 +28,14 @@ from console import (
     payload,
     payout_commands,
     people,
+    pools,
     proofs,
     reconcile,
     recovery,
     replays,
     request_commands,
     schedules,
+    settings,
     status,
     up,
 )
@@ -78,6 +80,8 @@ app.add_typer(people.tokens, name="token")
 app.add_typer(audit.app, name="audit")
 app.add_typer(reconcile.app, name="reconcile")
 app.command("status")(status.status)
+app.command("settings")(settings.settings)
+app.command("pools")(pools.pools)
 app.command("doctor")(doctor.doctor)
 app.add_typer(archive.app, name="archive")
 app.add_typer(payload.app, name="payload")
@@ -182,11 +186,15 @@ def _store_error(error: Exception) -> str | None:
     from redis import RedisError
     from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+    from payouts.storage.database_fault import FaultKind, fault_of
+
     if isinstance(error, DBAPIError):
-        said = str(error.orig)
-        if "1146" in said or "no such table" in said:
+        fault = fault_of(error)
+        if fault is None:
+            return f"the database does not answer as it should: {error.orig}"
+        if fault.kind == FaultKind.NO_TABLE:
             return "the database has no tables yet: run `payouts db upgrade`"
-        return f"the database does not answer as it should: {said}"
+        return f"{fault.what} ({error.orig}): {fault.remedy}"
     if isinstance(error, SQLAlchemyError):
         return f"the database does not answer: {error}"
     if isinstance(error, RedisError):

@@ -16,6 +16,7 @@ from payouts.money import format_money, parse_money
 from payouts.people import Scope
 from payouts.request import PayoutRequest, public_id, row_id_of
 from payouts.states import RequestStatus
+from payouts.waiting import wait_in_list
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -224,8 +225,9 @@ def _next(request: PayoutRequest) -> str:
 
 
 def _cells(row: dict[str, Any]) -> tuple[Any, ...]:
+    wait = wait_in_list(row)
     return (
         *(short_time(row["created_at_ms"]), public_id(int(row["id"])), row["partner"]),
-        *(format_money(row["amount_minor"], row["currency"]), row["status"], row["blocked_text"]),
+        *(format_money(row["amount_minor"], row["currency"]), row["status"], wait and wait.text),
         *(row["requested_by"], row["reference"]),
     )

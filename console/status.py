@@ -12,10 +12,12 @@ from rich.text import Text
 from console.context import DataOption, engine_of, settings_of
 from console.output import out, print_table, short_time, table
 from console.status_document import COUNTS, document
+from payouts.vendor_status import Vendors, VendorStatus, read_pages
 from payouts.vitals import Level, Part, Vital
 
 if TYPE_CHECKING:
     from payouts.overview import Overview
+    from payouts.settings import Settings
     from payouts.storage.age_queries import Dead
     from payouts.storage.minutes import Minute
     from payouts.storage.redis_view import Process
@@ -38,26 +40,27 @@ def status(
 
     Ends with 0 where all is normal or unknown, 1 on a warning, 2 where something is critical.
     """
-    seen = _look(data, hours)
+    settings = settings_of(data)
+    vendors = Vendors(read_pages(settings.vendor_status_pages))  # they answer while all else is asked
+    seen = _look(data, settings, hours)
     if as_json:
-        sys.stdout.buffer.write(msgspec.json.encode(document(seen)) + b"\n")
+        sys.stdout.buffer.write(msgspec.json.encode(document(seen, vendors.wait())) + b"\n")
     else:
-        _print(seen, hours)
+        _print(seen, hours, vendors.wait())
     raise typer.Exit(EXIT_CODES[seen.level])
 
 
-def _look(data: Any, hours: int) -> "Overview":
+def _look(data: Any, settings: "Settings", hours: int) -> "Overview":
     from payouts.bootstrap import open_overviewer
     from payouts.stores import open_redis
     from workers.messages import QUEUES, open_messages
 
-    settings = settings_of(data)
     with engine_of(data) as engine, open_redis(settings, settings.redis_timeout_s) as client:
         depths = open_messages(settings, client).depths
         return open_overviewer(settings, engine, client, QUEUES, depths=depths).look(hours)
 
 
-def _print(seen: "Overview", hours: int) -> None:
+def _print(seen: "Overview", hours: int, vendors: Sequence[VendorStatus]) -> None:
     judged = [
         *((sign.vital, sign.level, _said(sign.vital, sign.worst)) for sign in seen.signs),
         *((each.name, each.level, _dependency(each.latency_ms, each.text)) for each in seen.dependencies),
@@ -72,7 +75,7 @@ def _print(seen: "Overview", hours: int) -> None:
     for name, level, said in judged:
         made.add_row(name, Text(level, _STYLES[level]), _plain(said))
     print_table(made)
-    for shown in (_processes(seen), _queues(seen), _waiting(seen)):
+    for shown in (_processes(seen), _queues(seen), _waiting(seen), _vendors(vendors)):
         if shown.row_count:
             out().print()
             print_table(shown)
@@ -122,6 +125,15 @@ def _waiting_rows(seen: "Overview") -> Iterable[Sequence[Any]]:
     for name, dead in (("event", seen.database.dead_events), ("notice", seen.database.dead_notices)):
         if dead.count:
             yield name, f"dead: {_count(dead)}", short_time(dead.oldest_ms), None
+
+
+def _vendors(vendors: Sequence[VendorStatus]) -> Table:
+    rows = ((_plain(each.name), _plain(_vendor_said(each))) for each in vendors)
+    return table(("vendor", "says of itself"), rows)
+
+
+def _vendor_said(each: VendorStatus) -> str:
+    return f"unknown: {each.text}" if each.well is None else each.text
 
 
 def _lines(seen: "Overview", hours: int) -> Iterable[str]:

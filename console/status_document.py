@@ -1,5 +1,6 @@
 """What `payouts status --json` says: everything of the overview, in one object."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -11,12 +12,13 @@ if TYPE_CHECKING:
     from payouts.storage.age_queries import Waiting
     from payouts.storage.minutes import Minute
     from payouts.storage.redis_view import Process
+    from payouts.vendor_status import VendorStatus
 
 COUNTS = ("received", "refused", "unavailable", "applied", "ignored", "deferred", "failed", "dead")
 """What is told of each minute."""
 
 
-def document(seen: "Overview") -> dict[str, Any]:
+def document(seen: "Overview", vendors: "Sequence[VendorStatus]" = ()) -> dict[str, Any]:
     """All that is known: times as ISO 8601, spans in ms, shares of 1, sizes in bytes.
 
     Null: Redis or the database is away.
@@ -38,6 +40,7 @@ def document(seen: "Overview") -> dict[str, Any]:
             for role, each in seen.answers.items()
         },
         "dependencies": [{"level": each.level, **msgspec.to_builtins(each)} for each in seen.dependencies],
+        "vendors": [{"name": each.name, "well": each.well, "text": each.text} for each in vendors],
         "missing": seen.missing,
         "processes": [_process_document(each) for each in seen.processes] if seen.redis else None,
         "queues": msgspec.to_builtins(seen.redis.queues) if seen.redis else None,

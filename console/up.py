@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from console.context import over
 from console.data_dir import DEFAULT, DataDir, free_port, is_free
 from console.demo import demo_command
 from console.feed import Feed
@@ -100,8 +101,7 @@ def _start(supervisor: Supervisor, folder: DataDir, ports: Ports, url: str, *, p
     token = console_token(folder, engine)
     engine.dispose()
     environment = {
-        **redis.environment,
-        **environment,
+        **over(redis.environment, environment),
         "RECEIVER_HOST": "127.0.0.1",
         "RECEIVER_PORT": str(ports.receiver),
         "API_HOST": "127.0.0.1",

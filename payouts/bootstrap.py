@@ -213,9 +213,9 @@ def open_teller(
 
 def open_gateway(settings: Settings, pace: Pace = at_once, called: Called = uncounted) -> StripeGateway:
     """Stripe by its SDK, or a stand-in that says what is missing."""
-    key = settings.stripe_api_key.get_secret_value()
-    if not key:
+    if not settings.stripe_api_key.get_secret_value():
         return NoGateway()
+    key = settings.source("stripe_api_key")
     return SdkGateway(key, settings.stripe_api_base, pace, settings.stripe_timeout_s, called)
 
 

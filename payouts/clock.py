@@ -21,6 +21,13 @@ def iso(at_ms: int | None) -> str | None:
     return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def timed(work: Callable[[], object]) -> float:
+    """How many ms `work` took. What it raises is raised."""
+    began_s = time.monotonic()
+    work()
+    return (time.monotonic() - began_s) * 1000
+
+
 @dataclass(frozen=True, slots=True)
 class ClockReading:
     """Another's clock, read between two moments of ours."""

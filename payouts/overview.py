@@ -14,9 +14,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from payouts.clock import Clock
 from payouts.doctor.diagnosing import said_of
-from payouts.meters import ABOVE, ANSWERS, LIMITED, STRIPE_CALLS, STRIPE_MS, TOOK, Key
+from payouts.meters import ABOVE, ANSWERS, LIMITED, TOOK, Key
 from payouts.storage.database_view import DatabaseView, database_view
 from payouts.storage.redis_view import Process, QueueDepth, RedisView, redis_view
+from payouts.stripe_state import stripe_state
 from payouts.vitals import WINDOW_MINUTES, Answers, Level, Sign, Used, judge, worst
 
 HOURS = 6
@@ -182,16 +183,8 @@ def _memory(processes: Sequence[Process]) -> list[Used]:
 
 
 def _stripe(window: Mapping[Key, int]) -> Dependency:
-    by_outcome: dict[str, int] = {}
-    for key, count in window.items():
-        if key[0] == STRIPE_CALLS:
-            by_outcome[key[2]] = by_outcome.get(key[2], 0) + count
-    calls = sum(by_outcome.values())
-    if not calls:
-        return Dependency("stripe", None, None, "not called lately")
-    text = ", ".join(f"{count:,} {outcome}" for outcome, count in sorted(by_outcome.items()))
-    answers = any(count for outcome, count in by_outcome.items() if outcome != "failed")
-    return Dependency("stripe", answers, window.get((STRIPE_MS,), 0) / calls, text)
+    found = stripe_state(window)
+    return Dependency("stripe", found.answers, found.latency_ms, found.text)
 
 
 def _gib(size_bytes: int) -> str:

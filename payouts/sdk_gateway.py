@@ -7,7 +7,7 @@ Stripe do without.
 import functools
 import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
@@ -16,6 +16,7 @@ from payouts.clock import now_ms
 from payouts.errors import GatewayError, PayloadError
 from payouts.event import PayoutObject, read_payout_object
 from payouts.gateway import API_VERSION, EventsQuery, ListedEvent, Page, Window
+from payouts.secret_source import Derived, SecretSource
 from payouts.transfer import TransferObject, leg_id_in, read_transfer_object
 from payouts.webhook_endpoint import EndpointObject, EndpointsSeen, read_date, read_endpoint
 
@@ -51,25 +52,35 @@ class SdkGateway:
 
     def __init__(
         self,
-        api_key: str,
+        api_key: str | SecretSource,
         api_base: str = "",
         pace: Pace = at_once,
         read_timeout_s: float | None = None,
         called: Called = uncounted,
     ) -> None:
+        """`api_key`: a source is asked before each call, so that a key can be rotated."""
         import stripe
 
         self._stripe = stripe
         http_client = stripe.RequestsClient(timeout=(CONNECT_TIMEOUT_S, read_timeout_s or READ_TIMEOUT_S))
         base: Any = {"base_addresses": {"api": api_base}} if api_base else {}
-        self._client = stripe.StripeClient(
-            api_key, stripe_version=API_VERSION, max_network_retries=0, http_client=http_client, **base
-        )
+        source = SecretSource("STRIPE_API_KEY", api_key) if isinstance(api_key, str) else api_key
+
+        def client_of(key: str) -> Any:
+            return stripe.StripeClient(
+                key, stripe_version=API_VERSION, max_network_retries=0, http_client=http_client, **base
+            )
+
+        self._clients = Derived((source,), client_of)
         self._pace = pace
         self._called = called
 
     def __repr__(self) -> str:
         return "SdkGateway(key hidden)"
+
+    @property
+    def _client(self) -> "stripe.StripeClient":
+        return cast("stripe.StripeClient", self._clients.get())
 
     def payout(self, payout_id: str, account: str | None) -> PayoutObject:
         answer = self._read(lambda: self._client.v1.payouts.retrieve(payout_id, options=_acting(account)))

@@ -1,14 +1,20 @@
 """Settings: read once from the environment, checked, and handed on by the composition root."""
 
+import os
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import Field, PrivateAttr, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from payouts.errors import SettingsError
 from payouts.identity import RoleRules, parse_role_rules
 from payouts.safe_url import why_no_issuer
 from payouts.sealing import check_key
+from payouts.secret_source import SecretSource, read_secret
+from payouts.strange_settings import FILE_SUFFIX, LINK, strange
+from payouts.vendor_status import read_pages
 
 _SECRET_LISTS = {
     "stripe_webhook_secret": "whsec_…",
@@ -20,16 +26,36 @@ _SECRET_LISTS = {
 class Settings(BaseSettings):
     """Every setting of the service. Each is an environment variable of the same name in capitals.
 
-    Secrets are `SecretStr`: they never show in a `repr`, a log line or an error.
+    Secrets are `SecretStr`: they never show in a `repr`, a log line or an error, and `NAME_FILE` may name a
+    file that holds one. The line under each field is its meaning: docs/settings.md is made of them.
     """
 
     model_config = SettingsConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
 
     environment: str = "development"
+    """What this installation is called, as production or staging, where people and programs ask how it is."""
+    other_variables: str = ""
+    """Environment variables of other programs that look like settings of this one, comma-separated: they do
+    not stop the start."""
+
+    vendor_status_pages: str = (
+        "Stripe=https://www.stripestatus.com/api/v2/status.json,"
+        "PlanetScale=https://status.planetscale.com/api/v2/status.json,"
+        "Upstash=https://status.upstash.com/api/v2/status.json,"
+        "Resend=https://resend-status.com/api/v2/status.json,"
+        "Vercel=https://www.vercel-status.com/api/v2/status.json"
+    )
+    """Whose status pages `payouts status` asks, comma-separated, each as Name=https://…/api/v2/status.json.
+    Empty: nobody's."""
 
     database_url: SecretStr = Field(min_length=1)
+    """Where the database is: mysql://user:password@host/name (MySQL 8, MariaDB 10.6, PlanetScale) or
+    sqlite:////path/to/file.db."""
     database_timeout_s: float = Field(default=10.0, gt=0)
+    """How long connecting, each answer, and waiting for a connection of the pool may take."""
     database_pool_size: int = Field(default=5, ge=1)
+    """Connections that one worker, scheduler, API or command opens at the most; an API works at so many
+    requests at once. `payouts pools` says what fits the server's limit."""
 
     database_replica_url: SecretStr = SecretStr("")
     """A replica of the database, for lists of the console and the API alone. Empty: none."""
@@ -37,22 +63,31 @@ class Settings(BaseSettings):
     """Behind by more than this, a replica is not asked. The scheduler must run, for it is measured by it."""
 
     redis_url: SecretStr = Field(min_length=1)
+    """Where Redis (6.2) or Valkey is: redis://… or rediss://…."""
     redis_timeout_s: float = Field(default=5.0, ge=2)
-    """Longer than the second that an idle worker waits inside Redis."""
+    """How long an answer of Redis may take. Longer than the second that an idle worker waits inside it."""
     queue_namespace: str = "payouts"
+    """What all keys in Redis begin with: several installations may share one."""
     queue_url: SecretStr = SecretStr("")
     """RabbitMQ as the queue in place of Redis, as amqp://user:password@host:5672/vhost. Each deployment has a
     virtual host of its own. Redis is needed all the same, for the spill, limits and sessions."""
 
     stripe_api_key: SecretStr = SecretStr("")
+    """Pays, and asks Stripe about what an event alone cannot settle; without it both wait."""
     stripe_api_base: str = ""
+    """Where Stripe's API is, if not at api.stripe.com: a sandbox of one's own."""
     stripe_webhook_secret: SecretStr = SecretStr("")
+    """Signing secrets of the platform's endpoint, comma-separated while one is rolled."""
     stripe_connect_webhook_secret: SecretStr = SecretStr("")
+    """The same for the Connect endpoint. The receiver needs one of the two."""
     stripe_livemode: bool | None = None
+    """Whether this is live money. Not set: by the API key's prefix, else test. Events of the other mode are
+    acknowledged and not stored."""
     stripe_calls_per_s: float | None = Field(default=None, gt=0)
-    """Of all workers together. Not set: a bit under what Stripe allows for the key's mode."""
+    """Calls a second to Stripe, of all workers together. Not set: a bit under what Stripe allows for the
+    key's mode."""
     stripe_payouts_per_s: float = Field(default=14.0, gt=0)
-    """Of these, how many may create a payout."""
+    """How many of these may create a payout."""
     stripe_timeout_s: float = Field(default=20.0, gt=0, le=60)
     """How long an answer of Stripe's is waited for. What came of a call without one is found out later."""
     send_lease_s: float = Field(default=60.0, gt=0)
@@ -80,21 +115,31 @@ class Settings(BaseSettings):
     """The address that Stripe is to deliver to, as https://pay.example.com/api/webhooks/stripe, for
     `payouts doctor` alone: it tells this service's endpoints from others of the same Stripe account."""
     receiver_host: str = "127.0.0.1"
+    """The address that the receiver listens at; 0.0.0.0: at all of them."""
     receiver_port: int = Field(default=8080, ge=0, le=65535)
+    """The port that the receiver listens at."""
     receiver_store_timeout_s: float = Field(default=0.8, gt=0, le=1.0)
     """How long a flush waits for the database, then for Redis. Both together stay under 3 s."""
     receiver_max_waiting: int = Field(default=4096, ge=1)
+    """Deliveries that wait to be stored at once; those on top are answered 503, and Stripe sends them
+    again."""
     receiver_max_waiting_bytes: int = Field(default=32 * 1024 * 1024, ge=1024 * 1024)
+    """The same, by their size in bytes."""
     receiver_max_connections: int = Field(default=4096, ge=1)
+    """Connections to the receiver at once; on top of them it answers 503."""
     redis_spill: Literal["auto", "trusted", "off"] = "auto"
     """`auto`: spill only where Redis itself says that it keeps what it takes. `trusted`: the operator
     vouches for it (a hosted Redis that hides its configuration). `off`: never spill."""
 
     api_host: str = "127.0.0.1"
+    """The address that the API listens at; 0.0.0.0: at all of them."""
     api_port: int = Field(default=8081, ge=0, le=65535)
+    """The port that the API listens at."""
 
     console_host: str = "127.0.0.1"
+    """The address that the console listens at; 0.0.0.0: at all of them."""
     console_port: int = Field(default=8082, ge=0, le=65535)
+    """The port that the console listens at."""
     console_url: str = ""
     """Where people reach the console, as https://console.example.com; empty: by host and port. With https
     its cookies are sent over TLS alone."""
@@ -112,10 +157,13 @@ class Settings(BaseSettings):
     """The identity provider that operators sign in at, as https://example.eu.auth0.com. Empty: by token only.
     With it the next three must be set."""
     oidc_client_id: str = ""
+    """What the provider calls this service's application."""
     oidc_client_secret: SecretStr = SecretStr("")
+    """The application's secret."""
     oidc_roles: str = ""
     """Which group gives which role, as admin=payouts-admins,approver=finance,operator=support,viewer=*."""
     oidc_scopes: str = "openid profile email"
+    """What the provider is asked for, separated by spaces; openid is among it."""
     oidc_groups_claim: str = Field(default="groups", min_length=1)
     """Where the provider says somebody's groups, as groups or https://example.com/groups."""
     oidc_client_auth: Literal["auto", "basic", "post"] = "auto"
@@ -124,24 +172,29 @@ class Settings(BaseSettings):
     """What the button says after `Sign in with`."""
 
     worker_threads: int = Field(default=8, ge=1)
+    """Batches of events that one worker works on at once."""
     sender_threads: int = Field(default=8, ge=1, le=30)
-    """For payouts alone: slow answers of Stripe's hold up no events. Stripe takes 30 at once, from all."""
+    """Threads of one worker for payouts alone: slow answers of Stripe's hold up no events. Stripe takes 30 at
+    once, from all."""
     apply_batch_max: int = Field(default=500, ge=1, le=2000)
+    """Events that a worker applies in one transaction at the most."""
     event_max_attempts: int = Field(default=15, ge=1)
+    """After so many failed attempts an event is dead: it waits for a person."""
 
     replay_confirm_above: int = Field(default=1_000, ge=0)
     """A replay of more events than this begins when a second person has confirmed it."""
     dead_alert_age_s: float = Field(default=3_600.0, gt=0)
     """After so long without a decision dead events are an alert, once a day."""
     blocked_alert_age_s: float = Field(default=3_600.0, gt=0)
-    """The same for events that wait for something outside themselves."""
+    """As DEAD_ALERT_AGE_S, for events that wait for something outside themselves."""
 
     notice_folder: str = ""
     """Where notices are written, a file each. Empty: they go to the log alone."""
     notice_max_attempts: int = Field(default=15, ge=1, le=1000)
+    """After so many failed attempts a channel is not tried again for a notice: it waits for a person."""
     notice_keep_days: int = Field(default=90, ge=31)
-    """Of those delivered. Longer than the 30 days for which Stripe keeps events: what is gone could be told
-    again if such an event is replayed."""
+    """How long notices that were delivered are kept. Longer than the 30 days for which Stripe keeps events:
+    what is gone could be told again if such an event is replayed."""
 
     payload_keys: SecretStr = SecretStr("")
     """Fernet keys, comma-separated: the first one seals payloads, all of them open. Empty: they are kept as
@@ -150,13 +203,17 @@ class Settings(BaseSettings):
     """Where payloads go that are old: a folder, or an address of fsspec's as s3://bucket/prefix. Empty: they
     stay in the database."""
     archive_after_days: int = Field(default=90, ge=31)
-    """Of finished events. Longer than the 30 days for which Stripe can be asked for them."""
+    """How old a finished event is when its payload is moved. Longer than the 30 days for which Stripe can be
+    asked for them."""
     archive_interval_s: float = Field(default=86_400.0, ge=0)
     """How often old payloads are looked for. 0: only by command."""
 
     sweep_interval_s: float = Field(default=2.0, gt=0)
+    """How often the scheduler looks for what is due and in no queue."""
     sweep_grace_s: float = Field(default=10.0, gt=0)
+    """How long a message may be under way before what it asks for is sent to a queue again."""
     sweep_max_queued: int = Field(default=200, ge=1)
+    """Messages that the scheduler lets wait in a queue; while there are more it adds none."""
 
     reconcile_interval_s: float = Field(default=3600.0, ge=0)
     """How often a round of comparing with Stripe begins. 0: only by command."""
@@ -182,9 +239,13 @@ class Settings(BaseSettings):
     container. Empty: none. The image sets it."""
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least important lines that are logged."""
     log_format: Literal["json", "console"] = "json"
+    """`json` for programs that read it, `console` for people."""
     log_events: bool = False
     """One log line for every event received and applied, not only one for every batch."""
+
+    _files: dict[str, Path] = PrivateAttr(default_factory=dict)
 
     @field_validator("stripe_livemode", mode="before")
     @classmethod
@@ -193,16 +254,22 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _secrets_are_whole(self) -> Self:
-        for name, what in _SECRET_LISTS.items():
-            raw = getattr(self, name).get_secret_value()
-            if raw and any(not part.strip() for part in raw.split(",")):
-                raise ValueError(f"{name.upper()} has an empty entry: it is a comma-separated list of {what}")
+        for name in _SECRET_LISTS:
+            why = why_no_list(name, getattr(self, name).get_secret_value())
+            if why:
+                raise ValueError(why)
         try:
             for key in self.sealing_keys:
                 check_key(key)
         except SettingsError as error:
             raise ValueError(str(error)) from None
         return self
+
+    @field_validator("vendor_status_pages")
+    @classmethod
+    def _pages_read(cls, value: str) -> str:
+        read_pages(value)
+        return value
 
     @model_validator(mode="after")
     def _no_practice_with_live_money(self) -> Self:
@@ -248,7 +315,7 @@ class Settings(BaseSettings):
 
     @property
     def _has_live_key(self) -> bool:
-        return self.stripe_api_key.get_secret_value().startswith(("sk_live_", "rk_live_"))
+        return _is_live_key(self.stripe_api_key.get_secret_value())
 
     @property
     def calls_per_s(self) -> float:
@@ -270,28 +337,120 @@ class Settings(BaseSettings):
         """Which group gives which role, where an identity provider is set."""
         return parse_role_rules(self.oidc_roles)
 
+    def file_of(self, name: str) -> Path | None:
+        """The file that a secret was read from, by the field's name; None where it was set itself."""
+        return self._files.get(name)
+
+    def source(self, name: str) -> SecretSource:
+        """A secret that may change while the process runs, by the field's name."""
+        value: str = getattr(self, name).get_secret_value()
+
+        def refuse(new: str) -> str | None:
+            if name in _SECRET_LISTS:
+                return why_no_list(name, new)
+            if name == "stripe_api_key" and _is_live_key(new) != _is_live_key(value):
+                return "STRIPE_API_KEY is now one of the other mode (test, live): that takes a restart"
+            return None
+
+        return SecretSource(name.upper(), value, self.file_of(name), refuse)
+
     @property
     def sealing_keys(self) -> list[str]:
         """The keys of payloads at rest, the one that seals first."""
         return _listed(self.payload_keys)
 
 
-def load_settings(**overrides: object) -> Settings:
-    """Settings from the environment; `overrides` win. Raises SettingsError in plain words."""
+def load_settings(environment: Mapping[str, str] | None = None, /, **overrides: object) -> Settings:
+    """Settings from `environment`, else the process's; `overrides` win. Raises SettingsError in plain words.
+
+    Secrets are read from their files here, once; `Settings.source` follows them from then on.
+    """
+    given = os.environ if environment is None else environment
+    values = {name: given[name.upper()] for name in Settings.model_fields if name.upper() in given}
+    files, unreadable = _from_files(given, overrides)
+    values |= {name: text for name, (_, text) in files.items()}
+    wrong = list(unreadable.values())
     try:
-        return Settings(**overrides)  # type: ignore[arg-type]  # pydantic checks them
+        made = Settings(**{**values, **overrides})  # type: ignore[arg-type]  # pydantic checks them
     except ValidationError as error:
-        lines = []
         for problem in error.errors(include_input=False, include_url=False):
-            name = ".".join(str(part) for part in problem["loc"]).upper()
-            what = (
-                "is not set" if problem["type"] == "missing" else problem["msg"].removeprefix("Value error, ")
-            )
-            lines.append(
-                f"{name} {what}" if problem["type"] == "missing" else f"{name}: {what}".removeprefix(": ")
-            )
-        raise SettingsError("; ".join(lines)) from None
+            name = ".".join(str(part) for part in problem["loc"])
+            if name not in unreadable:  # else it is said already what is wrong with it
+                wrong.append(
+                    _said(name.upper(), problem["type"], problem["msg"], given.get(name.upper(), ""))
+                )
+    wrong += _strange(given)
+    if wrong:
+        raise SettingsError("; ".join(wrong))
+    made._files.update({name: path for name, (path, _) in files.items()})
+    return made
+
+
+def secret_names() -> list[str]:
+    """The fields that are secrets: each may come from a file."""
+    return [name for name, field in Settings.model_fields.items() if field.annotation is SecretStr]
+
+
+def _from_files(
+    given: Mapping[str, str], overrides: Mapping[str, object]
+) -> tuple[dict[str, tuple[Path, str]], dict[str, str]]:
+    """What each `NAME_FILE` holds, and what is wrong with those that cannot be used; both by field."""
+    files: dict[str, tuple[Path, str]] = {}
+    wrong: dict[str, str] = {}
+    for name in secret_names():
+        setting, from_file = name.upper(), name.upper() + FILE_SUFFIX
+        path = Path(given.get(from_file, ""))
+        if not given.get(from_file) or name in overrides:
+            continue
+        try:
+            text = read_secret(path)
+        except OSError as error:
+            wrong[name] = f"{from_file}: {path} cannot be read: {error.strerror}"
+        except SettingsError as error:
+            wrong[name] = f"{from_file}: {error}"
+        else:
+            if given.get(setting):
+                wrong[name] = f"{setting} and {from_file} are both set: leave one of them out"
+            elif not text.strip():
+                wrong[name] = f"{from_file}: {path} is empty"
+            else:
+                files[name] = (path, text)
+    return files, wrong
+
+
+def _strange(given: Mapping[str, str]) -> list[str]:
+    others = {name.strip() for name in given.get("OTHER_VARIABLES", "").split(",")}
+    looked_at = {name: value for name, value in given.items() if name not in others}
+    names = [name.upper() for name in Settings.model_fields]
+    return list(strange(looked_at, names, [name.upper() for name in secret_names()]))
+
+
+def _said(name: str, kind: str, message: str, given: str) -> str:
+    if kind == "missing":
+        return f"{name} is not set"
+    if LINK.match(given):
+        return (
+            f"{name} is an address that Kubernetes sets where a service has this name: put "
+            f"`enableServiceLinks: false` into the pod, or set {name}"
+        )
+    return f"{name}: {message.removeprefix('Value error, ')}".removeprefix(": ")
+
+
+def why_no_list(name: str, raw: str) -> str | None:
+    """Why `raw` is no list of secrets for this field; None: it is one, or empty."""
+    if raw and any(not part.strip() for part in raw.split(",")):
+        return f"{name.upper()} has an empty entry: it is a comma-separated list of {_SECRET_LISTS[name]}"
+    return None
+
+
+def _is_live_key(key: str) -> bool:
+    return key.startswith(("sk_live_", "rk_live_"))
 
 
 def _listed(secret: SecretStr) -> list[str]:
-    return [part.strip() for part in secret.get_secret_value().split(",") if part.strip()]
+    return listed(secret.get_secret_value())
+
+
+def listed(secret: str) -> list[str]:
+    """The entries of a comma-separated secret."""
+    return [part.strip() for part in secret.split(",") if part.strip()]

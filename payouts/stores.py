@@ -28,6 +28,10 @@ from payouts.storage.replica import Lists
 RECEIVER_POOL_SIZE = 3
 REPLICA_TIMEOUT_S = 3.0
 """Shorter than that of the database, which is asked afterwards where the replica does not answer."""
+HEALTH_POOL_SIZE = 1
+"""Of receiver, API and console, beside the pool that they work with."""
+HEALTH_TIMEOUT_S = 1.5
+"""Of each step of a health check: connecting, and an answer."""
 
 
 def open_engine(settings: Settings) -> Engine:
@@ -70,6 +74,12 @@ def open_lists(settings: Settings, primary: Engine, pool_size: int, clock: Clock
     url = settings.database_replica_url.get_secret_value()
     replica = build_engine(url, timeout_s=REPLICA_TIMEOUT_S, pool_size=pool_size) if url else None
     return Lists(primary, replica, clock, round(settings.database_replica_lag_s * 1000))
+
+
+def open_health_engine(settings: Settings) -> Engine:
+    """The engine of health checks: its own connection, so that a busy pool is no database that is away."""
+    url = settings.database_url.get_secret_value()
+    return build_engine(url, timeout_s=HEALTH_TIMEOUT_S, pool_size=HEALTH_POOL_SIZE)
 
 
 def open_redis(settings: Settings, timeout_s: float) -> redis.Redis:

@@ -1,7 +1,8 @@
 """What a requested payout waits for, in a line. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from payouts.holds import WAITS_FOR, Hold
 from payouts.request import PayoutRequest
@@ -31,6 +32,14 @@ def wait_of(request: PayoutRequest, holds: Sequence[Hold], *, is_known: bool = T
         return Wait(request.blocked or "worker", text, request.due_at_ms)
     active = next((hold for hold in holds if hold.active), None)
     return Wait(WAITS_FOR[active.kind], active.reason) if active else None
+
+
+def wait_in_list(row: Mapping[str, Any]) -> Wait | None:
+    """The same for a row of a list, by its `status`, `blocked` and `blocked_text`; None: for nothing."""
+    status, blocked = RequestStatus(row["status"]), row["blocked"]
+    if status in _PEOPLE:
+        return Wait(*_PEOPLE[status])
+    return Wait(blocked, row["blocked_text"] or blocked) if blocked else None
 
 
 _PEOPLE = {

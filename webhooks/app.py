@@ -21,20 +21,19 @@ from payouts.stores import (
 )
 from webhooks.breaker import Breaker
 from webhooks.endpoint import Endpoint
-from webhooks.health import Health
+from webhooks.health import open_health
 from webhooks.hints import Hints
 from webhooks.intake import Intake
-from webhooks.signature import signing_secrets
+from webhooks.signature import current_secrets
 from webhooks.stores import Stores
 from workers.messages import open_messages
 
 WEBHOOK_PATH = "/api/webhooks/stripe"
-HEALTH_PATH = "/api/health"
 
 
 def build_app(settings: Settings) -> Starlette:
     """The receiver as an ASGI application. Raises SettingsError where no signing secret is set."""
-    secrets = signing_secrets(settings.platform_secrets, settings.connect_secrets)
+    secrets = current_secrets(settings)
     timeout_s = settings.receiver_store_timeout_s
     make_id = IdMaker()
     client, engine = open_redis(settings, timeout_s), open_receiver_engine(settings)
@@ -65,12 +64,13 @@ def build_app(settings: Settings) -> Starlette:
         hints.close()
         queue.end()
         stores.close()
+        health.close()
 
-    health = Health(stores, endpoint.counts, settings.environment)
+    health = open_health(settings, stores, endpoint.counts)
     return Starlette(
         routes=[
             Route(WEBHOOK_PATH, endpoint, methods=["POST"]),
-            Route(HEALTH_PATH, health.answer, methods=["GET", "HEAD"]),
+            *health.routes(),
         ],
         lifespan=lifespan,
     )

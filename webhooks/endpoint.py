@@ -8,7 +8,7 @@ import asyncio
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 from starlette.types import Message, Receive, Scope, Send
 
@@ -40,6 +40,10 @@ class Counts:
     rejected: int = 0
     unavailable: int = 0
 
+    def shown(self) -> dict[str, int]:
+        """The same, by name."""
+        return asdict(self)
+
     def totals(self) -> Totals:
         """The same, as a meter."""
         return {
@@ -66,7 +70,8 @@ class Endpoint:
     """The webhook endpoint as an ASGI application."""
 
     intake: Intake
-    secrets: Sequence[SigningSecret] = field(repr=False)
+    secrets: Callable[[], Sequence[SigningSecret]] = field(repr=False)
+    """Those that a delivery may be signed with now."""
     livemode: bool
     make_id: IdMaker
     clock: Clock
@@ -106,7 +111,7 @@ class Endpoint:
             raise _Answer(400, "the Stripe-Signature header is missing")
         body = await self._read_body(scope, receive)
         try:
-            secret = verify(header, body, self.secrets, self.now_s())
+            secret = verify(header, body, self.secrets(), self.now_s())
             envelope = read_envelope(body)
         except (BadSignatureError, PayloadError) as error:
             raise _Answer(400, str(error)) from None

@@ -1,47 +1,42 @@
-"""`GET` and `HEAD /api/health`: is this receiver serving, and what does it know of its stores."""
+"""How this receiver is: its own stores as their breakers know them, and all else that the service needs."""
 
-import time
-from dataclasses import dataclass, field
+from functools import partial
 
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-
-from payouts.clock import iso, now_ms
+from payouts.health_checks import DATABASE, REDIS, Found, HealthAsks, now_iso, tell
+from payouts.provider_health import provider_health
+from payouts.settings import Settings
+from payouts.stores import HEALTH_TIMEOUT_S, open_health_engine, open_redis
 from payouts.version import VERSION
+from serving.health import About, Health
 from webhooks.endpoint import Counts
 from webhooks.stores import Stores
 
+FATAL = [{DATABASE, REDIS}]
+"""With one of the two it still takes what Stripe sends."""
 
-@dataclass(frozen=True, slots=True)
-class Health:
-    """Answers from what the breakers know: no dependency is asked, so none can hang the answer."""
 
-    stores: Stores
-    counts: Counts
-    environment: str
-    started_s: float = field(default_factory=time.monotonic)
+class ReceiverAsks(HealthAsks):
+    """A store that this process gave up on is asked by its breaker alone."""
 
-    async def answer(self, request: Request) -> Response:
-        database_ok, redis_ok = not self.stores.database.is_open, not self.stores.redis.is_open
-        status = (
-            "healthy" if database_ok and redis_ok else "degraded" if database_ok or redis_ok else "unhealthy"
-        )
-        return JSONResponse(
-            {
-                "status": status,
-                "timestamp": iso(now_ms()),
-                "version": VERSION,
-                "environment": self.environment,
-                "uptime": int(time.monotonic() - self.started_s),
-                "checks": {
-                    "database": {"status": "pass" if database_ok else "fail"},
-                    "redis": {"status": "pass" if redis_ok else "fail"},
-                },
-                "counts": {
-                    "received": self.counts.received,
-                    "other_mode": self.counts.other_mode,
-                    "rejected": self.counts.rejected,
-                    "unavailable": self.counts.unavailable,
-                },
-            }
-        )
+    def __init__(self, settings: Settings, stores: Stores) -> None:
+        engine, client = open_health_engine(settings), open_redis(settings, HEALTH_TIMEOUT_S)
+        super().__init__(engine, client, settings)
+        self._stores = stores
+
+    def database(self) -> Found:
+        if self._stores.database.is_open:
+            return Found("fail", "the database does not answer: events go to Redis")
+        return super().database()
+
+    def redis(self) -> Found:
+        if self._stores.redis.is_open:
+            return Found("fail", "Redis does not answer")
+        return super().redis()
+
+
+def open_health(settings: Settings, stores: Stores, counts: Counts) -> Health:
+    """What answers for this receiver; nothing connects yet."""
+    asks = ReceiverAsks(settings, stores)
+    checks = asks.checks(partial(provider_health, settings.oidc_issuer))
+    about = About(VERSION, settings.environment, now_iso, counts.shown)
+    return Health(about, checks, FATAL, tell, asks.close)

@@ -7,11 +7,13 @@ time in the far future, and raises errors of its own on bytes that anybody could
 """
 
 import hmac
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from payouts.errors import SettingsError
 from payouts.fingerprint import Role, label
+from payouts.secret_source import Derived
+from payouts.settings import Settings, listed
 
 TOLERANCE_S = 300
 """How far the signature's time may be from ours, in both directions."""
@@ -42,6 +44,13 @@ def signing_secrets(platform: Sequence[str], connect: Sequence[str]) -> list[Sig
             "endpoint) to the whsec_… that Stripe showed when the endpoint was made"
         )
     return [SigningSecret(label(role, secret), secret.encode()) for role, secret in named]
+
+
+def current_secrets(settings: Settings) -> Callable[[], Sequence[SigningSecret]]:
+    """The secrets as they are now: those from files may change. Raises SettingsError where there is none."""
+    sources = (settings.source("stripe_webhook_secret"), settings.source("stripe_connect_webhook_secret"))
+    made = Derived(sources, lambda platform, connect: signing_secrets(listed(platform), listed(connect)))
+    return made.get
 
 
 def verify(header: bytes, body: bytes, secrets: Sequence[SigningSecret], now_s: float) -> SigningSecret:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 import redis
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from payouts.crash import crash_point
@@ -16,7 +16,7 @@ from payouts.emergency_watch import EmergencyWatch
 from payouts.errors import PayoutsError, SpillRefusedError, StoreUnavailableError
 from payouts.ids import IdMaker
 from payouts.logs import get_logger
-from payouts.storage.engine import is_contention, is_lock_wait, is_unavailable, single_statement
+from payouts.storage.engine import is_contention, is_lock_wait, is_unavailable, ping, single_statement
 from payouts.storage.inbox import NewEvent, add_events
 from payouts.storage.spill import Spill
 from webhooks.breaker import Breaker
@@ -149,5 +149,4 @@ class Stores:
         return {**self.write(events[:middle]), **self.write(events[middle:])}
 
     def _ping_database(self) -> None:
-        with self._engine.connect() as connection:
-            connection.execute(text("SELECT 1"))
+        ping(self._engine)

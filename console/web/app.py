@@ -17,6 +17,8 @@ from console.web import data, door, live
 from console.web.call import json_response, wants_json
 from console.web.frame import Frame, is_secure
 from console.web.headers import Headers
+from console.web.health import open_health
+from console.web.oidc import open_provider
 from console.web.pages import PAGES
 from console.web.parts import Parts, open_parts
 from console.web.renderer import STATIC
@@ -47,6 +49,8 @@ def build_app(settings: Settings) -> Starlette:
 def make_app(parts: Parts, pulse: Pulse | None = None) -> Starlette:
     """The console around the parts it is given; it closes them when it ends."""
     frame, news = Frame(parts), live.News(parts)
+    provider = open_provider(parts.settings)
+    health = open_health(parts.settings, provider, parts.redis)
     alive: AbstractAsyncContextManager[None] = beating(pulse) if pulse else nullcontext()
 
     @asynccontextmanager
@@ -57,10 +61,12 @@ def make_app(parts: Parts, pulse: Pulse | None = None) -> Starlette:
             yield
         parts.engine.dispose()
         parts.lists.dispose()
+        health.close()
 
     app = Starlette(
         routes=[
-            *door.routes(frame),
+            *health.routes(),
+            *door.routes(frame, provider),
             Route("/live", live.stream(frame, news), methods=["GET"]),
             Mount("/static", _Assets(directory=STATIC)),
             *(

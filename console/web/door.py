@@ -8,7 +8,7 @@ from starlette.routing import Route
 
 from console.web.call import Call, json_response, local_path
 from console.web.frame import Frame, check_origin, cookie_name, form_fields, is_secure
-from console.web.oidc import OidcProvider, open_provider
+from console.web.oidc import OidcProvider
 from console.web.parts import Parts
 from console.web.server import address_of
 from console.web.session import SIGNING_IN_S
@@ -30,9 +30,9 @@ SIGNING_IN_COOKIE = "payouts_signing_in"
 CALLBACK = "/sign-in/callback"
 
 
-def routes(frame: Frame) -> list[Route]:
+def routes(frame: Frame, provider: OidcProvider | None) -> list[Route]:
     """The routes of signing in and out."""
-    door = Door(frame, open_provider(frame.parts.settings))
+    door = Door(frame, provider)
     return [
         Route("/sign-in", door.page, methods=["GET"]),
         Route("/sign-in", door.by_token, methods=["POST"]),
@@ -53,8 +53,9 @@ class Door:
         self._redirect_uri = address_of(self._parts.settings).rstrip("/") + CALLBACK
 
     async def page(self, request: Request) -> Response:
-        """The form; who is signed in already goes on."""
-        return self._form(request, 200, None)
+        """The form. Who came with a form of a session that is over is told that it changed nothing."""
+        over = "your session is over, so nothing was done: sign in, and send it again"
+        return self._form(request, 200, over if request.query_params.get("over") else None)
 
     async def by_token(self, request: Request) -> Response:
         """Sign in by a token."""
@@ -162,11 +163,12 @@ class Door:
             check_origin(request)
             actor = self._actor(form.get("token", ""), address)
         except ThrottledError as error:
-            answer = self._form(request, 429, str(error))
+            answer = self._form(request, 429, str(error), form.get("next"))
             answer.headers["Retry-After"] = str(error.again_in_s)
             return answer
         except RefusedError as error:
-            return self._form(request, 403 if error.code == "forged" else 401, str(error))
+            status = 403 if error.code == "forged" else 401
+            return self._form(request, status, str(error), form.get("next"))
         answer = RedirectResponse(local_path(form.get("next")), 303)
         open_session(self._parts, answer, actor, address, "token")
         return answer
@@ -190,13 +192,13 @@ class Door:
             )
         return actor
 
-    def _form(self, request: Request, status: int, refused: str | None) -> Response:
+    def _form(self, request: Request, status: int, refused: str | None, back: str | None = None) -> Response:
         made = self._parts.renderer.render(
             "sign_in.html",
             None,
             title="Sign in",
             refused=refused,
-            next=local_path(request.query_params.get("next")),
+            next=local_path(back or request.query_params.get("next")),
             by_token=self._parts.settings.console_token_sign_in,
             provider=self._provider.name if self._provider else None,
         )

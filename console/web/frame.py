@@ -199,9 +199,19 @@ def to_sign_in(request: Request) -> Response:
     """Where nobody is signed in: people are led to the door, programs and scripts are told."""
     if wants_json(request) or "x-live" in request.headers:
         return json_response({"error": "not_signed_in", "message": "sign in, or send a bearer token"}, 401)
+    if request.method != "GET":  # a form of a session that is over: its page is where one goes on
+        return RedirectResponse(f"/sign-in?over=1&next={quote(_page_before(request))}", 303)
     query = f"?{request.url.query}" if request.url.query else ""
-    back = request.url.path + query if request.method == "GET" else "/"
+    back = request.url.path + query
     return RedirectResponse(f"/sign-in?next={quote(back)}" if back != "/" else "/sign-in", 303)
+
+
+def _page_before(request: Request) -> str:
+    """The page of this console that the form was on, as far as the browser tells."""
+    before = urlsplit(request.headers.get("referer", ""))
+    if before.netloc != request.headers.get("host"):
+        return "/"
+    return local_path(before.path + (f"?{before.query}" if before.query else ""))
 
 
 def _plain(request: Request, status: int, code: str, said: str) -> Response:

@@ -85,6 +85,7 @@ class OidcProvider:
     ) -> None:
         self.name = settings.oidc_name
         self._settings = settings
+        self._client_secret = settings.source("oidc_client_secret")
         self._clock = clock
         self._line = ProviderLine(settings.oidc_issuer, transport, waits.call_s)
         self._waits = waits
@@ -229,7 +230,7 @@ class OidcProvider:
         settings = self._settings
         client = self._line.client(
             client_id=settings.oidc_client_id,
-            client_secret=settings.oidc_client_secret.get_secret_value(),
+            client_secret=self._client_secret.read(),
             scope=settings.oidc_scopes,
             redirect_uri=redirect_uri,
             code_challenge_method="S256",

@@ -8,12 +8,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from payouts.clock import timed
 from payouts.errors import SettingsError
+from payouts.storage.fault_log import ToldPool, tell_faults
 
 LOCK_WAIT_S = 1
 """How long a statement waits for a row lock before it gives up (innodb_lock_wait_timeout)."""
@@ -70,11 +72,15 @@ def _mysql_engine(url: URL, timeout_s: float, pool_size: int, autocommit: bool, 
     url = url.set(drivername=f"{url.get_backend_name()}+pymysql")
     engine = create_engine(
         url,
+        poolclass=ToldPool,
         isolation_level="AUTOCOMMIT" if autocommit else "READ COMMITTED",
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=timeout_s,
         pool_recycle=RECYCLE_S,
+        # A trip that finds out whether the last server is gone. Where a statement is the whole unit of work
+        # it is repeated instead, which costs nothing while all is well.
+        pool_pre_ping=not autocommit,
         skip_autocommit_rollback=autocommit,
         hide_parameters=True,
         connect_args={
@@ -95,6 +101,7 @@ def _mysql_engine(url: URL, timeout_s: float, pool_size: int, autocommit: bool, 
     def _connect(_dialect: Any, _record: Any, words: Any, names: Any) -> DBAPIConnection:
         return _connection_class()(*words, **names)  # type: ignore[no-any-return]
 
+    tell_faults(engine)
     return engine
 
 
@@ -122,7 +129,9 @@ def _sqlite_engine(url: URL, timeout_s: float, pool_size: int) -> Engine:
     if url.database and url.database != ":memory:":
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
     in_memory = not url.database or url.database == ":memory:"
-    pool: dict[str, Any] = {} if in_memory else {"pool_size": pool_size, "pool_timeout": timeout_s}
+    pool: dict[str, Any] = (
+        {} if in_memory else {"poolclass": ToldPool, "pool_size": pool_size, "pool_timeout": timeout_s}
+    )
     connect_args = {"timeout": timeout_s, "check_same_thread": False}
     engine = create_engine(url, hide_parameters=True, connect_args=connect_args, **pool)
 
@@ -141,7 +150,15 @@ def _sqlite_engine(url: URL, timeout_s: float, pool_size: int) -> Engine:
         reading = connection.get_execution_options().get("read_only", False)
         connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
 
+    tell_faults(engine)
     return engine
+
+
+def ping(engine: Engine) -> float:
+    """Ask the database for an answer: how many ms a short trip took. Raises what SQLAlchemy raises."""
+    with engine.connect().execution_options(read_only=True) as connection:
+        connection.execute(text("SELECT 1"))  # begins a transaction, so that the time below is of one trip
+        return timed(lambda: connection.execute(text("SELECT 1")))
 
 
 @contextmanager

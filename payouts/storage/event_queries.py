@@ -3,16 +3,24 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Column, Connection, Row, Table, func, select
+from sqlalchemy import Column, Connection, Row, Select, Table, func, select
 
 from payouts.redelivery import redeliveries
 from payouts.states import FAILED_EVENT_STATUSES
 from payouts.storage.failure_tables import inbox_failures
 from payouts.storage.inbox import WEBHOOK
+from payouts.storage.money_tables import ledger_transactions
 from payouts.storage.paging import page
 from payouts.storage.queries import Filters
 from payouts.storage.replay_rows import causes_like, replays_of
-from payouts.storage.tables import inbox, inbox_attempts, inbox_deliveries, payout_transitions, payouts
+from payouts.storage.tables import (
+    inbox,
+    inbox_attempts,
+    inbox_deliveries,
+    outbox,
+    payout_transitions,
+    payouts,
+)
 
 _LISTED_EVENT = [column for column in inbox.c if column.name != "payload"]
 
@@ -50,7 +58,7 @@ def event(connection: Connection, key: str) -> dict[str, Any] | None:
         "replays": replays_of(connection, row.id),
         "dismissed": _dismissed(connection, row.id),
         "failed_attempts": _all(connection, inbox_attempts, inbox_attempts.c.inbox_id, row.id),
-        "transitions": _transitions_by_event(connection, row),
+        **_effects(connection, row),
     }
 
 
@@ -83,12 +91,29 @@ def _all(connection: Connection, table: Table, column: Column[Any], value: Any) 
     return [dict(row._mapping) for row in rows]
 
 
-def _transitions_by_event(connection: Connection, row: Row[Any]) -> list[dict[str, Any]]:
-    # Transitions are indexed by payout, and an event is about one.
-    if row.object_id is None:
-        return []
-    held = _by_key(connection, payouts, payouts.c.stripe_id, row.object_id)
+def _effects(connection: Connection, row: Row[Any]) -> dict[str, list[dict[str, Any]]]:
+    """What the event changed: transitions, and what was posted and told with them.
+
+    Transitions are indexed by payout, and an event is about one. Postings and notices name the payout, and
+    were written in the transaction of the transition, so at its moment.
+    """
+    held = None if row.object_id is None else _by_key(connection, payouts, payouts.c.stripe_id, row.object_id)
     if held is None:
-        return []
-    moves = _all(connection, payout_transitions, payout_transitions.c.payout_id, held.id)
-    return [{**move, "stripe_id": row.object_id} for move in moves if move["inbox_id"] == row.id]
+        return {"transitions": [], "postings": [], "notices": []}
+    all_moves = _all(connection, payout_transitions, payout_transitions.c.payout_id, held.id)
+    moves = [{**move, "stripe_id": row.object_id} for move in all_moves if move["inbox_id"] == row.id]
+    moments = [move["at_ms"] for move in moves]
+    t, n = ledger_transactions.c, outbox.c
+    posted = _rows(connection, select(ledger_transactions).where(t.payout_id == held.id), t.id)
+    told = _rows(
+        connection, select(n.id, n.name, n.status, n.created_at_ms).where(n.payout_id == held.id), n.id
+    )
+    return {
+        "transitions": moves,
+        "postings": [each for each in posted if each["posted_at_ms"] in moments],
+        "notices": [each for each in told if each["created_at_ms"] in moments],
+    }
+
+
+def _rows(connection: Connection, query: Select[Any], order: Column[Any]) -> list[dict[str, Any]]:
+    return [dict(row._mapping) for row in connection.execute(query.order_by(order))]

@@ -105,8 +105,23 @@ class Minutes:
         oldest = now_ms // MINUTE_MS - len(answers) + 1
         return [Minute((oldest + at) * MINUTE_MS, _counts(answer)) for at, answer in enumerate(answers)]
 
+    def lately(self, client: redis.Redis, now_ms: int, minutes: int) -> dict[Key, int]:
+        """All that was counted in the last `minutes`, with the one that runs. Raises redis.RedisError."""
+        with client.pipeline(transaction=False) as pipe:
+            self.ask(pipe, now_ms, minutes, minutes)
+            return summed(self.read(pipe.execute(), now_ms))
+
     def _key(self, minute: int) -> str:
         return f"{self._prefix}{minute}"
+
+
+def summed(minutes: Sequence[Minute]) -> dict[Key, int]:
+    """All that was counted in these."""
+    total: dict[Key, int] = {}
+    for minute in minutes:
+        for key, count in minute.counts.items():
+            total[key] = total.get(key, 0) + count
+    return total
 
 
 def _counts(answer: Any) -> dict[Key, int]:

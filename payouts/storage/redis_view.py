@@ -9,7 +9,7 @@ import redis
 
 from payouts.clock import Clock
 from payouts.meters import Key
-from payouts.storage.minutes import HOURS_MOST, Minute, Minutes
+from payouts.storage.minutes import HOURS_MOST, Minute, Minutes, summed
 from payouts.storage.presence import SEEN_WITHIN_MS, Presence, ProcessState, Seen
 
 
@@ -72,7 +72,7 @@ def redis_view(
     counted = minutes.read(answers[-charted:], now_ms)
     return RedisView(
         counted,
-        _sum(counted[-window_minutes - 1 :]),
+        summed(counted[-window_minutes - 1 :]),
         [
             Process(each, now_ms - each.at_ms <= SEEN_WITHIN_MS, state)
             for each, state in zip(seen, states, strict=True)
@@ -96,11 +96,3 @@ def _read_queues(queues: Sequence[str], answers: Sequence[int]) -> list[QueueDep
         waiting, undone, delayed = answers[3 * at : 3 * at + 3]
         found.append(QueueDepth(name, waiting, max(0, undone - waiting), delayed))
     return found
-
-
-def _sum(minutes: Sequence[Minute]) -> dict[Key, int]:
-    total: dict[Key, int] = {}
-    for minute in minutes:
-        for key, count in minute.counts.items():
-            total[key] = total.get(key, 0) + count
-    return total

@@ -74,6 +74,20 @@ def test_requested_payouts_are_listed_with_their_money_and_narrowed_by_what_the_
     assert "Nothing fits these filters" in visit.reads("/payouts?until=2026-01-01")
 
 
+@pytest.mark.parametrize(
+    ("setup", "waits"),
+    [
+        (PayoutSite.waiting, "a second person: approve or reject"),
+        (PayoutSite.unclear, "a person: look or never-made"),
+        (PayoutSite.returned, "a person: retry or reverse"),
+    ],
+    ids=["waiting", "unclear", "returned"],
+)
+def test_a_list_says_whom_a_payout_waits_for(at: PayoutSite, setup: Setup, waits: str) -> None:
+    setup(at)
+    assert waits in at.site.visit("ben").reads("/payouts")
+
+
 def test_stripes_payouts_are_listed_with_foreign_ones_and_each_has_a_page(at: PayoutSite) -> None:
     at.paid()
     foreign = payout_object("po_foreign", "in_transit", 4_200)
@@ -110,6 +124,22 @@ def test_the_story_joins_all_that_is_kept_about_a_payout(at: PayoutSite) -> None
     for key in (str(paid), "po_1", "tr_1", "invoice-7"):
         assert visit.json(f"/payouts/{key}")["payout"] == f"pay_{paid}", key
     visit.get("/payouts/pay_7", 404)
+
+
+def test_an_events_page_shows_what_it_changed_posted_and_told_and_nothing_else(at: PayoutSite) -> None:
+    at.returned()
+    visit = at.site.visit("ben", Role.VIEWER)
+    paid, failed = visit.json("/events/evt_1"), visit.json("/events/evt_2")
+    assert [row["to_status"] for row in paid["transitions"]] == ["paid"]
+    assert [row["to_status"] for row in failed["transitions"]] == ["failed"]
+    posted = [{row["reference"] for row in event["postings"]} for event in (paid, failed)]
+    assert all(posted)
+    assert posted[0].isdisjoint(posted[1])
+    assert [row["name"] for row in paid["notices"]] == ["payout.completed"]
+    assert [row["name"] for row in failed["notices"]] == ["payout.failed"]
+    words = visit.reads("/events/evt_2")
+    for wanted in ("What was posted", "Who was told", "payout.failed", "Mode test"):
+        assert wanted in words, wanted
 
 
 def test_the_timeline_can_be_narrowed_to_one_kind(at: PayoutSite) -> None:

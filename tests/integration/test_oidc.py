@@ -27,6 +27,7 @@ from console.web.oidc import OidcProvider, Waits, open_provider
 from payouts.clock import now_ms
 from payouts.errors import ProviderDownError, SignInError
 from payouts.identity import Identity
+from payouts.settings import load_settings
 from tests.support.identity_provider import (
     CLIENT_ID,
     CLIENT_SECRET,
@@ -467,6 +468,27 @@ def test_the_secret_is_sent_as_the_provider_takes_it(
     small.facts["token_endpoint_auth_methods_supported"] = offered
     asyncio.run(Visit(small, oidc_client_auth=chosen).sign_in())
     assert ("client_secret" in small.token_requests[0]) is (sent == "post")
+
+
+def test_a_secret_that_changes_in_its_file_is_sent_by_the_next_sign_in(
+    small: SmallProvider, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("payouts.secret_source.LOOK_EVERY_S", 0)
+    kept = tmp_path / "secret"
+    kept.write_text("wrong\n")
+    environment = {
+        "DATABASE_URL": "sqlite:////tmp/never.db",
+        "REDIS_URL": "redis://127.0.0.1:1/0",
+        "OIDC_ISSUER": ISSUER,
+        "OIDC_CLIENT_ID": CLIENT_ID,
+        "OIDC_CLIENT_SECRET_FILE": str(kept),
+        "OIDC_ROLES": "viewer=*",
+    }
+    visit = Visit(small)
+    visit.oidc = OidcProvider(load_settings(environment), small.transport, visit.time)
+    assert visit.failure().code == "code_refused"
+    kept.write_text(f"{CLIENT_SECRET}\n")
+    assert asyncio.run(visit.sign_in()).subject == "user-1"
 
 
 def test_a_wrong_secret_is_said_to_be_a_setting(small: SmallProvider) -> None:

@@ -121,6 +121,23 @@ def test_a_reversal_heard_of_in_any_order_waits_for_nothing_and_ends_returned(
     assert story.payer.value(linked, id=story.request_id) == 2
 
 
+def test_paying_again_is_sound_before_stripe_has_told_of_the_original_that_it_was_reversed(
+    engine: Engine,
+) -> None:
+    story = Story(engine).comes_back()
+    original_paid, reversal_paid = (
+        place for place, body in enumerate(story.stripe.events) if json.loads(body)["type"] == "payout.paid"
+    )
+
+    story.hear(original_paid, reversal_paid)
+    assert story.payer.value("SELECT status FROM payouts WHERE stripe_id = 'po_1'") == "paid"
+    story.verb(mending.retry).send()
+    assert (story.status, list(story.stripe.payouts)) == ("sent", ["po_1", "po_2", "po_3"])
+
+    story.happens("po_2", 0).hear()
+    assert story.status == "sent"
+
+
 def test_a_reversal_that_is_paid_before_its_original_is_known_as_paid_moves_no_books_yet(
     engine: Engine,
 ) -> None:

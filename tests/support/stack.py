@@ -94,7 +94,7 @@ class Stack:
 
     def is_serving(self) -> bool:
         try:
-            return httpx.get(f"http://127.0.0.1:{self.port}/api/health", timeout=2).status_code == 200
+            return httpx.get(f"http://127.0.0.1:{self.port}/api/live", timeout=2).status_code == 200
         except httpx.HTTPError:
             return False
 

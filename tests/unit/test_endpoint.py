@@ -17,7 +17,7 @@ class NoIntake:
 
 
 def make() -> Endpoint:
-    return Endpoint(NoIntake(), signing_secrets(["whsec_x"], []), False, IdMaker(), lambda: 0)  # type: ignore[arg-type]
+    return Endpoint(NoIntake(), lambda: signing_secrets(["whsec_x"], []), False, IdMaker(), lambda: 0)  # type: ignore[arg-type]
 
 
 async def call(endpoint: Endpoint, receive: Any, headers: dict[bytes, bytes]) -> int:

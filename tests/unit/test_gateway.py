@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from payouts.clock import now_ms
 from payouts.errors import GatewayError
 from payouts.gateway import API_VERSION, NoGateway
 from payouts.sdk_gateway import READ_TRIES, SdkGateway, gateway_error
+from payouts.secret_source import SecretSource
 from payouts.states import PayoutStatus
 from tests.support.lives import payout_object
 
@@ -96,6 +98,18 @@ def test_a_payout_is_fetched_with_key_version_and_account(fake: Stripe) -> None:
     assert headers["stripe-version"] == API_VERSION == "2026-10-28.endive"
     assert headers["stripe-account"] == "acct_1"
     assert headers["authorization"] == f"Bearer {KEY}"
+
+
+def test_a_key_that_changes_in_its_file_is_used_by_the_next_call(fake: Stripe, tmp_path: Path) -> None:
+    kept, time_s = tmp_path / "key", iter(range(0, 1_000, 10))
+    kept.write_text(KEY)
+    source = SecretSource("STRIPE_API_KEY", KEY, kept, monotonic=lambda: next(time_s))
+    gateway = SdkGateway(source, fake.url)
+    gateway.payout("po_1", None)
+    kept.write_text("sk_test_another")
+    gateway.payout("po_1", None)
+    keys = [headers["authorization"] for _, _, headers in fake.asked]
+    assert keys == [f"Bearer {KEY}", "Bearer sk_test_another"]
 
 
 def test_a_payout_of_the_platform_is_fetched_without_an_account(fake: Stripe) -> None:

@@ -183,7 +183,7 @@ def test_a_secret_is_in_no_text_that_its_holders_make_of_themselves() -> None:
     )
     secrets = signing_secrets(settings.platform_secrets, settings.connect_secrets)
     intake = Intake(lambda _: {}, 1, 1)
-    endpoint = Endpoint(intake, secrets, False, IdMaker(), now_ms)
+    endpoint = Endpoint(intake, lambda: secrets, False, IdMaker(), now_ms)
     holders = [settings, secrets, secrets[0], endpoint, open_gateway(settings)]
     holders += [intake, settings.stripe_webhook_secret]
     with pytest.raises(BadSignatureError) as caught:

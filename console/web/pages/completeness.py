@@ -22,7 +22,14 @@ from payouts.proof import KEPT_S, Proof, not_known
 from payouts.storage.catch_up_rows import find_walk, open_walks, walk_list
 from payouts.storage.columns import PLATFORM
 from payouts.storage.mark_rows import find_mark, mark_list
-from payouts.storage.proof_rows import details_of, find_proof, proof_list, proof_numbered, proofs_over
+from payouts.storage.proof_rows import (
+    details_of,
+    find_proof,
+    head_of,
+    proof_list,
+    proof_numbered,
+    proofs_over,
+)
 from payouts.walk import Recipe, WalkStatus
 
 COUNTS = ("listed", "applied", "ignored", "open", "dead", "dismissed", "missing", "healed", "unlisted")
@@ -60,6 +67,7 @@ def completeness(call: Call) -> Response:
         mark=mark,
         kept_from_ms=(now_s - KEPT_S) * 1000,
         running=running,
+        is_chained=head_of(call.connection, account) is not None,
         older=call.here(month=str(before)),
         newer=call.here(month=str(month.next)) if month.until_ms <= call.now_ms else None,
         verbs=[catch_up_verb(account), prove_verb(account, _yesterday(now_s))],

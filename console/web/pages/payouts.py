@@ -17,6 +17,7 @@ from payouts.states import PayoutStatus, RequestStatus
 from payouts.storage.queries import Filters, payout_list
 from payouts.storage.request_queries import request_list
 from payouts.storage.request_rows import ACCOUNT_BALANCE, PARTNER_BUSY, PARTNER_STOPS, PLATFORM_BALANCE
+from payouts.waiting import wait_in_list
 
 WAITS = (
     *dict.fromkeys(WAITS_FOR.values()),
@@ -37,6 +38,7 @@ def requested(call: Call) -> Response:
         page=page,
         statuses=list(RequestStatus),
         waits=waits,
+        wait_in_list=wait_in_list,
     )
 
 
