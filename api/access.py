@@ -20,7 +20,8 @@ class AccessLog:
     """Around the application: gives each request an id, logs and counts what came of it.
 
     Probes of `uncounted` are not counted: there are so many that they would hide what callers meet.
-    Neither headers nor parameters nor bodies are logged: tokens and addresses of people stand there.
+    Neither headers nor parameters nor bodies are logged: tokens and addresses of people stand there. Where a
+    request came from is logged of one that was refused for who sent it.
     """
 
     def __init__(self, app: ASGIApp, make_id: IdMaker, meter: HttpMeter, uncounted: Collection[str]) -> None:

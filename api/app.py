@@ -14,6 +14,7 @@ from starlette.routing import Route
 from api.access import AccessLog
 from api.closing import Closing
 from api.endpoint import Desk, Endpoint
+from api.guard import Doorkeeper, Guarded
 from api.health import open_health
 from api.openapi import document
 from api.operation import Operation
@@ -22,6 +23,7 @@ from api.pool import Pool
 from api.schemas import Live
 from api.telling import tell, tell_http
 from payouts.clock import now_ms
+from payouts.guard import looking, sharing
 from payouts.ids import IdMaker
 from payouts.meters import Meters
 from payouts.pulse import Pulse, beating
@@ -30,6 +32,7 @@ from payouts.storage.kept_answers import KeptAnswers
 from payouts.stores import (
     open_emergency_watch,
     open_engine,
+    open_guard,
     open_lists,
     open_pulse,
     open_redis,
@@ -57,17 +60,23 @@ def build_app(settings: Settings) -> Starlette:
     closing = Closing(engine, by_setting=settings.maintenance_mode, emergency=emergency)
     kept = KeptAnswers(client, settings.queue_namespace, open_sealer(settings))
     lists = open_lists(settings, engine, settings.database_pool_size)
-    desk = Desk(engine, pool, messages.send_payout, now_ms, IdMaker(), closing, kept, lists)
-    return make_app(desk, open_pulse(settings, "api", Meters(desk.meter), engine), open_health(settings))
+    guard = open_guard(settings, "api", engine)
+    doorkeeper = Doorkeeper(guard)
+    desk = Desk(
+        *(engine, pool, messages.send_payout, now_ms, IdMaker(), closing, kept, lists), doorkeeper=doorkeeper
+    )
+    pulse = open_pulse(settings, "api", Meters(desk.meter, guard), engine)
+    return make_app(desk, pulse, open_health(settings))
 
 
 def make_app(desk: Desk, pulse: Pulse | None = None, health: Health | None = None) -> Starlette:
     """The API around the parts it is given; it closes them when it ends."""
     alive: AbstractAsyncContextManager[None] = beating(pulse) if pulse else nullcontext()
+    access_log = Middleware(AccessLog, make_id=desk.make_id, meter=desk.meter, uncounted=PROBES)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        async with alive:
+        async with alive, _kept_up_to_date(desk.doorkeeper):
             yield
         desk.pool.close()
         desk.engine.dispose()
@@ -84,7 +93,7 @@ def make_app(desk: Desk, pulse: Pulse | None = None, health: Health | None = Non
             Route(DOCUMENT_PATH, _document, methods=["GET"]),
             *_routes(desk),
         ],
-        middleware=[Middleware(AccessLog, make_id=desk.make_id, meter=desk.meter, uncounted=PROBES)],
+        middleware=[access_log, *_guarded(desk)],
         exception_handlers={HTTPException: tell_http},
         lifespan=lifespan,
     )
@@ -101,6 +110,22 @@ def _routes(desk: Desk) -> list[Route]:
         Route(PREFIX + path, Endpoint(desk, operations).answer, methods=list(operations))
         for path, operations in by_path.items()
     ]
+
+
+def _guarded(desk: Desk) -> list[Middleware]:
+    if desk.doorkeeper is None:
+        return []
+    paths = frozenset({MAINTENANCE_PATH, DOCUMENT_PATH})
+    return [Middleware(Guarded, doorkeeper=desk.doorkeeper, pool=desk.pool, open_paths=paths, free=LIVE_PATH)]
+
+
+@asynccontextmanager
+async def _kept_up_to_date(doorkeeper: Doorkeeper | None) -> AsyncIterator[None]:
+    if doorkeeper is None:
+        yield
+        return
+    async with looking(doorkeeper.guard), sharing(doorkeeper.rejections):
+        yield
 
 
 async def _live(_: Request) -> Response:

@@ -16,6 +16,7 @@ from api.access import note
 from api.bearer import bearer_token
 from api.body import decode_body, decode_query, read_body, same_request
 from api.closing import Closing, emergency
+from api.guard import Doorkeeper
 from api.keys import REPLAYED, KeysInUse, key_of
 from api.operation import Answer, Call, Operation
 from api.pool import Pool
@@ -57,6 +58,8 @@ class Desk:
     """Where lists are read, which may be a little stale. None: where everything is."""
     keys: KeysInUse = field(default_factory=KeysInUse)
     meter: HttpMeter = field(default_factory=lambda: HttpMeter("api"))
+    doorkeeper: Doorkeeper | None = None
+    """What limits callers. None: nothing does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +128,8 @@ class Endpoint:
 
         def let_in(actor: Actor) -> None:
             note(request.scope, actor=actor.name, token_id=actor.token_id)
+            if self._desk.doorkeeper is not None:
+                self._desk.doorkeeper.count(request.scope, actor, digest, changes=operation.changes)
 
         done = await self._desk.pool.run(lambda: do(self._desk, asked, let_in), release)
         note(request.scope, replayed=done.replayed, about=done.about)
@@ -144,8 +149,8 @@ class Endpoint:
 def do(desk: Desk, asked: Asked, let_in: Callable[[Actor], None]) -> Done:
     """Do what was asked, on a thread of the pool. Raises whatever speaks against it.
 
-    `let_in` is told who asks, as soon as that is known. What only looks is answered from what was known last
-    where the database cannot be asked.
+    `let_in` is told who asks, as soon as that is known, and may raise. What only looks is answered from what
+    was known last where the database cannot be asked.
     """
     if desk.closing.in_emergency():
         found = _last_known(desk, asked)

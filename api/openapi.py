@@ -21,13 +21,14 @@ _ABOUT = (
 _REFUSED = {
     400: "The body is no JSON, or a header is missing.",
     401: "No token, or one that lets nobody in.",
-    403: "The token lacks the scope.",
+    403: "The token lacks the scope, or the address is blocked.",
     404: "There is no such partner or payout.",
     408: "The body did not arrive in time.",
     409: "Not as things stand now; `code` says why.",
     413: "The body is too large.",
     415: "The body is not sent as JSON.",
     422: "Something in it can never be done like that; `errors` names the field.",
+    429: "More than the limit allows; Retry-After says when.",
     500: "A fault of the service's own.",
     503: "Not now; Retry-After says when.",
 }
@@ -74,11 +75,15 @@ def _described(operation: Operation) -> dict[str, Any]:
 
 def _open(name: str, summary: str, answer: type[msgspec.Struct] | None) -> dict[str, Any]:
     schema = {"type": "object"} if answer is None else _schema(answer)
+    refusals = {} if name == "live" else {str(status): _problem(status) for status in (403, 429)}
     return {
         "operationId": name,
         "summary": summary,
         "security": [],
-        "responses": {"200": {"description": summary, "content": {"application/json": {"schema": schema}}}},
+        "responses": {
+            "200": {"description": summary, "content": {"application/json": {"schema": schema}}},
+            **refusals,
+        },
     }
 
 
@@ -107,7 +112,7 @@ def _problem(status: int) -> dict[str, Any]:
 
 
 def _refusals(operation: Operation) -> list[int]:
-    statuses = {401, 403, 422, 500, 503}
+    statuses = {401, 403, 422, 429, 500, 503}
     if operation.body is not None:
         statuses |= {400, 408, 409, 413, 415}
     if "{" in operation.path or operation.keyed or operation.query is schemas.PayoutQuery:

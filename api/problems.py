@@ -9,6 +9,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from api.schemas import Maintenance
 from payouts.errors import NotFoundError, PayoutsError, RefusedError
+from payouts.guard import BlockedError
+from payouts.rates import RateLimitedError
 from payouts.storage.engine import is_unavailable
 from payouts.tokens import TokenError
 
@@ -121,6 +123,10 @@ def told(error: Exception) -> Told | None:
         )
     if isinstance(error, TokenError):
         return Told(401, error.code, str(error), headers=challenge('error="invalid_token"'))
+    if isinstance(error, RateLimitedError):
+        return Told(429, "rate_limited", str(error), headers={"Retry-After": str(error.rate.reset_s)})
+    if isinstance(error, BlockedError):
+        return Told(403, error.code, str(error))
     if isinstance(error, RefusedError):
         return _refused(error)
     if isinstance(error, NotFoundError):

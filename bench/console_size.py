@@ -111,7 +111,7 @@ class Watched:
 def _console(bed: Bed, core: int | None = None) -> Iterator[_Site]:
     """A console of its own, with somebody signed in as admin."""
     port = free_port()
-    process = bed.start("console.web", core=core, CONSOLE_PORT=str(port))
+    process = bed.start("console.web", core=core, CONSOLE_PORT=str(port), CONSOLE_PER_MINUTE="0")
     base = f"http://127.0.0.1:{port}"
 
     def answers() -> bool:

@@ -21,6 +21,7 @@ from console import (
     events,
     importing,
     ledger,
+    limits,
     maintenance,
     modes,
     notices,
@@ -70,6 +71,9 @@ app.add_typer(schedules.app, name="schedule")
 app.add_typer(brakes.holds, name="hold")
 app.add_typer(brakes.limits, name="limit")
 app.add_typer(brakes.banks, name="bank")
+app.add_typer(limits.app, name="limits")
+app.command("block")(limits.block)
+app.command("unblock")(limits.unblock)
 app.command("mode")(modes.mode)
 app.add_typer(maintenance.app, name="maintenance")
 app.add_typer(modes.app, name="emergency")

@@ -14,6 +14,12 @@ _COUNTERS = {
     meters.EVENTS: ("payouts_events", "What came of events that workers looked at.", ["outcome"]),
     meters.ANSWERS: ("payouts_http_requests", "HTTP requests that were answered.", ["role", "code"]),
     meters.LIMITED: ("payouts_rate_limit_hits", "HTTP requests that were answered 429.", ["role"]),
+    meters.LIMITS: (
+        "payouts_rate_limit_refusals",
+        "Requests that went over a rate limit.",
+        ["role", "limit"],
+    ),
+    meters.BLOCKED: ("payouts_blocked_requests", "Requests from blocked addresses.", ["role"]),
     meters.STRIPE_CALLS: ("payouts_stripe_calls", "Calls to Stripe.", ["kind", "outcome"]),
 }
 _STRIPE_SECONDS = ("payouts_stripe_call_seconds", "The time that calls to Stripe took, in all.")

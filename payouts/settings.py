@@ -8,8 +8,10 @@ from typing import Literal, Self
 from pydantic import Field, PrivateAttr, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from payouts.addresses import Networks, parse_networks
 from payouts.errors import SettingsError
 from payouts.identity import RoleRules, parse_role_rules
+from payouts.rates import RateLimits, RouteGroup
 from payouts.safe_url import why_no_issuer
 from payouts.sealing import check_key
 from payouts.secret_source import SecretSource, read_secret
@@ -171,6 +173,26 @@ class Settings(BaseSettings):
     oidc_name: str = Field(default="single sign-on", min_length=1, max_length=40)
     """What the button says after `Sign in with`."""
 
+    trusted_proxies: str = ""
+    """Addresses and networks of the proxies in front, separated by commas, as 10.0.0.5,10.1.0.0/16. They are
+    believed what they say in X-Forwarded-For. Empty: the other end of a connection is the caller."""
+    api_reads_per_minute: int = Field(default=6_000, ge=0, le=1_000_000)
+    """Of each token. 0 here and in the next five: no limit."""
+    api_writes_per_minute: int = Field(default=3_000, ge=0, le=1_000_000)
+    """Of each token."""
+    api_open_per_minute: int = Field(default=600, ge=0, le=1_000_000)
+    """Of each address: requests that need no token."""
+    api_refused_per_minute: int = Field(default=60, ge=0, le=1_000_000)
+    """Of each address: requests whose token is missing or lets nobody in."""
+    console_per_minute: int = Field(default=6_000, ge=0, le=1_000_000)
+    """Of each address: pages and forms of the console. An open page asks for itself up to once a second."""
+    receiver_refused_per_minute: int = Field(default=120, ge=0, le=1_000_000)
+    """Of each address: deliveries without a good signature. One with a good signature is always taken."""
+    stripe_addresses_url: str = "https://stripe.com/files/ips/ips_webhooks.json"
+    """Where Stripe publishes the addresses that its webhooks come from. They are never limited or blocked."""
+    stripe_addresses_interval_s: float = Field(default=6 * 3600.0, ge=0)
+    """How often that list is read, where the service talks to the real Stripe. 0: never."""
+
     worker_threads: int = Field(default=8, ge=1)
     """Batches of events that one worker works on at once."""
     sender_threads: int = Field(default=8, ge=1, le=30)
@@ -272,6 +294,17 @@ class Settings(BaseSettings):
         return value
 
     @model_validator(mode="after")
+    def _proxies_are_some(self) -> Self:
+        try:
+            trusted = self.proxies
+        except ValueError as error:
+            raise ValueError(f"TRUSTED_PROXIES: {error}") from None
+        wide = next((each for each in trusted if each.prefixlen == 0), None)
+        if wide is not None:
+            raise ValueError(f"TRUSTED_PROXIES: {wide} is everybody: name the proxies' own addresses")
+        return self
+
+    @model_validator(mode="after")
     def _no_practice_with_live_money(self) -> Self:
         if self.practice_failure and (self.livemode or self._has_live_key):
             raise ValueError(
@@ -353,6 +386,23 @@ class Settings(BaseSettings):
             return None
 
         return SecretSource(name.upper(), value, self.file_of(name), refuse)
+
+    @property
+    def proxies(self) -> Networks:
+        """The proxies in front whose word on the caller's address is believed."""
+        return parse_networks(self.trusted_proxies)
+
+    @property
+    def rate_limits(self) -> RateLimits:
+        """How many requests a minute allows, by route group; 0: any number."""
+        return {
+            RouteGroup.API_READ: self.api_reads_per_minute,
+            RouteGroup.API_WRITE: self.api_writes_per_minute,
+            RouteGroup.API_OPEN: self.api_open_per_minute,
+            RouteGroup.API_REFUSED: self.api_refused_per_minute,
+            RouteGroup.CONSOLE: self.console_per_minute,
+            RouteGroup.RECEIVER_REFUSED: self.receiver_refused_per_minute,
+        }
 
     @property
     def sealing_keys(self) -> list[str]:

@@ -6,6 +6,7 @@ without all that workers are made of.
 
 import os
 import socket
+from functools import partial
 from pathlib import Path
 
 import redis
@@ -14,17 +15,22 @@ from sqlalchemy import Engine
 from payouts.clock import Clock, now_ms
 from payouts.emergency_watch import EmergencyWatch
 from payouts.errors import SettingsError
+from payouts.guard import Guard
 from payouts.meters import Meters
 from payouts.pulse import TIMEOUT_S as PULSE_TIMEOUT_S
 from payouts.pulse import Pulse
+from payouts.rate_limiter import RateLimiter
 from payouts.sealing import Sealer
 from payouts.settings import Settings
 from payouts.storage.emergency_switch import EmergencySwitch
 from payouts.storage.engine import build_engine
+from payouts.storage.guard_rows import decided
 from payouts.storage.minutes import Minutes
 from payouts.storage.presence import Presence, Role
 from payouts.storage.replica import Lists
 
+LIMITER_TIMEOUT_S = 0.3
+"""Of each call to Redis that counts a request: a limit is worth no longer wait."""
 RECEIVER_POOL_SIZE = 3
 REPLICA_TIMEOUT_S = 3.0
 """Shorter than that of the database, which is asked afterwards where the replica does not answer."""
@@ -132,3 +138,20 @@ def open_emergency_switch(settings: Settings, client: redis.Redis) -> EmergencyS
 def open_emergency_watch(settings: Settings, client: redis.Redis) -> EmergencyWatch:
     """What a process knows of that switch."""
     return EmergencyWatch(open_emergency_switch(settings, client), by_setting=settings.enable_mock_data)
+
+
+def open_guard(
+    settings: Settings,
+    role: Role,
+    engine: Engine,
+    client: redis.Redis | None = None,
+    clock: Clock = now_ms,
+) -> Guard:
+    """What a server knows of those who ask it; nothing connects yet.
+
+    `client`: a Redis to count in, in place of the settings' own.
+    """
+    counting = open_redis(settings, LIMITER_TIMEOUT_S) if client is None else client
+    limiter = RateLimiter(counting, settings.queue_namespace)
+    read = partial(decided, engine)
+    return Guard(role, settings.proxies, settings.rate_limits, limiter, read, clock)

@@ -7,19 +7,23 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from payouts.clock import now_ms
+from payouts.guard import looking, sharing
 from payouts.ids import IdMaker
 from payouts.meters import Meters
 from payouts.pulse import beating
+from payouts.rates import RouteGroup
 from payouts.settings import Settings
 from payouts.storage.spill import Spill
 from payouts.stores import (
     open_emergency_watch,
+    open_guard,
     open_pulse,
     open_receiver_engine,
     open_redis,
     open_sealer,
 )
 from webhooks.breaker import Breaker
+from webhooks.doorkeeper import Doorkeeper
 from webhooks.endpoint import Endpoint
 from webhooks.health import open_health
 from webhooks.hints import Hints
@@ -54,11 +58,14 @@ def build_app(settings: Settings) -> Starlette:
     intake = Intake(stores.write, settings.receiver_max_waiting, settings.receiver_max_waiting_bytes)
     seal = open_sealer(settings).seal
     endpoint = Endpoint(intake, secrets, settings.livemode, make_id, now_ms, seal, settings.log_events)
-    pulse = open_pulse(settings, "receiver", Meters(endpoint.counts, endpoint.meter), engine)
+    guard = open_guard(settings, "receiver", engine)
+    rejections = guard.rejections(RouteGroup.RECEIVER_REFUSED)
+    endpoint.doorkeeper = Doorkeeper(guard, rejections)
+    pulse = open_pulse(settings, "receiver", Meters(endpoint.counts, endpoint.meter, guard), engine)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        async with beating(pulse):
+        async with beating(pulse), looking(guard), sharing(rejections):
             yield
         await intake.close()
         hints.close()

@@ -15,11 +15,14 @@ from starlette.types import Message, Receive, Scope, Send
 from payouts.clock import Clock
 from payouts.errors import PayloadError, PayoutsError
 from payouts.event import Envelope, read_envelope
+from payouts.guard import BlockedError
 from payouts.ids import IdMaker
 from payouts.logs import get_logger
 from payouts.meters import DELIVERIES, HttpMeter, Totals
+from payouts.rates import RateLimitedError
 from payouts.sealing import Sealer
 from payouts.storage.inbox import WEBHOOK, NewEvent
+from webhooks.doorkeeper import Doorkeeper
 from webhooks.intake import Intake, OverloadedError
 from webhooks.signature import BadSignatureError, SigningSecret, verify
 
@@ -39,6 +42,8 @@ class Counts:
     other_mode: int = 0
     rejected: int = 0
     unavailable: int = 0
+    blocked: int = 0
+    """Not among the deliveries of the meter: the guard counts them."""
 
     def shown(self) -> dict[str, int]:
         """The same, by name."""
@@ -80,16 +85,23 @@ class Endpoint:
     log_events: bool = False
     counts: Counts = field(default_factory=Counts)
     meter: HttpMeter = field(default_factory=lambda: HttpMeter("receiver"))
+    doorkeeper: Doorkeeper | None = None
+    """Who is blocked, and who sends too much without a good signature. None: nobody."""
     now_s: Callable[[], float] = time.time
     _reading_bytes: int = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         began_s, status = time.perf_counter(), 500
         try:
+            if self.doorkeeper is not None and self.doorkeeper.blocks:
+                self.doorkeeper.check(scope)
             await self._take(scope, receive)
         except _Answer as answer:
-            status = answer.status
-            await self._refuse(answer, send)
+            status = await self._refuse(answer, scope, send)
+        except BlockedError as error:
+            status = 403
+            self.counts.blocked += 1
+            await _answer(send, 403, {"error": str(error)}, close=True)
         except _HungUp:
             status = 0
         except PayoutsError as error:
@@ -151,10 +163,21 @@ class Endpoint:
             raise _too_large()
         return b"".join(chunks)
 
-    async def _refuse(self, answer: _Answer, send: Send) -> None:
+    async def _refuse(self, answer: _Answer, scope: Scope, send: Send) -> int:
+        """Refuse a delivery; the status it was answered."""
         self.counts.rejected += 1
-        get_logger().warning("webhook.rejected", status=answer.status, reason=answer.reason)
+        client, rate = None, None
+        if self.doorkeeper is not None:
+            client = self.doorkeeper.guard.address_of(scope)
+            rate = self.doorkeeper.rejected(client)
+        if rate is not None:
+            # Neither a log line nor the reason: that is what a flood of them would cost.
+            headers = [(name.lower().encode(), value.encode()) for name, value in rate.headers.items()]
+            await _answer(send, 429, {"error": str(RateLimitedError(rate))}, *headers, close=True)
+            return 429
+        get_logger().warning("webhook.rejected", status=answer.status, reason=answer.reason, client=client)
         await _answer(send, answer.status, {"error": answer.reason}, close=answer.status in (408, 413))
+        return answer.status
 
     def _log_received(self, envelope: Envelope, outcome: str) -> None:
         get_logger().info(
@@ -200,10 +223,15 @@ _OK_BODY: Message = {"type": "http.response.body", "body": _OK}
 
 
 async def _answer(
-    send: Send, status: int, body: dict[str, str], *, retry: bool = False, close: bool = False
+    send: Send,
+    status: int,
+    body: dict[str, str],
+    *headers: tuple[bytes, bytes],
+    retry: bool = False,
+    close: bool = False,
 ) -> None:
     content = json.dumps(body).encode()
-    extra = [(b"retry-after", b"%d" % RETRY_AFTER_S)] if retry else []
+    extra = [*headers, *([(b"retry-after", b"%d" % RETRY_AFTER_S)] if retry else [])]
     if close:
         extra.append((b"connection", b"close"))
     await send(_start(status, len(content), *extra))

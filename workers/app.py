@@ -29,11 +29,13 @@ from payouts.repeating import forget_answers
 from payouts.scheduling import Schedules
 from payouts.settings import Settings
 from payouts.stopping import StopSignal
+from payouts.storage.guard_rows import close_over
 from payouts.storage.presence import EVERY_S as BEAT_EVERY_S
 from payouts.storage.replica import BEAT_EVERY_S as REPLICA_BEAT_S
 from payouts.storage.replica import beat
 from payouts.storage.revisions import require_current
 from payouts.storage.spill import Spill
+from payouts.storage.unit import in_transaction
 from payouts.stores import (
     open_emergency_switch,
     open_emergency_watch,
@@ -51,6 +53,7 @@ from workers.notify import NoticeSweeper, Notifier
 from workers.reconcile import STEP_EVERY_S, Reconciling, RoundStarter
 from workers.replay import Replaying, ReplaySweeper
 from workers.schedule import Job, run_jobs
+from workers.stripe_addresses import StripeAddresses
 from workers.sweep import PartnerSweeper, RequestSweeper, Sweeper
 
 PRUNE_EVERY_S = 60.0
@@ -147,6 +150,9 @@ def run_scheduler(settings: Settings) -> None:
 
     walks = WalkStarter(open_walks(settings, engine), messages)
     asks_stripe = bool(settings.stripe_api_key.get_secret_value())
+    # Only where the service talks to the real Stripe: tests and trials ask nobody else.
+    addresses_s = 0.0 if settings.stripe_api_base or not asks_stripe else settings.stripe_addresses_interval_s
+    addresses = StripeAddresses(engine, settings.stripe_addresses_url, make_id, now_ms)
     catches_up = asks_stripe and (settings.catch_up_interval_s or settings.proof_daily)
 
     switch, watch = open_emergency_switch(settings, client), open_emergency_watch(settings, client)
@@ -166,6 +172,7 @@ def run_scheduler(settings: Settings) -> None:
             *([Job("catch up", LOOK_EVERY_S, walks.sweep)] if catches_up else []),
             *([Job("check the ledger", check_s, messages.check_ledger)] if check_s else []),
             Job("pulse", BEAT_EVERY_S, pulse.beat),
+            *([Job("stripe addresses", addresses_s, addresses.start)] if addresses_s else []),
             *([Job("archive", archive_s, messages.archive)] if archive_s else []),
             *([Job("replica beat", REPLICA_BEAT_S, lambda: beat(engine, now_ms()))] if has_replica else []),
             Job("look out", settings.sweep_interval_s, lookout.look),
@@ -181,6 +188,11 @@ def run_scheduler(settings: Settings) -> None:
             Job("notices", settings.sweep_interval_s, notices.sweep),
             Job("prune notices", PRUNE_EVERY_S, notices.prune),
             Job("prune", PRUNE_EVERY_S, lambda: forget_outflow(engine, now_ms())),
+            Job(
+                "prune blocks",
+                PRUNE_EVERY_S,
+                lambda: in_transaction(engine, lambda c: close_over(c, now_ms())),
+            ),
             Job("prune answers", PRUNE_EVERY_S, lambda: forget_answers(engine, now_ms())),
         ],
         stop,

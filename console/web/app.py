@@ -16,18 +16,21 @@ from starlette.staticfiles import StaticFiles
 from console.web import data, door, live
 from console.web.call import json_response, wants_json
 from console.web.frame import Frame, is_secure
+from console.web.guard import Guarded, hits
 from console.web.headers import Headers
 from console.web.health import open_health
 from console.web.oidc import open_provider
 from console.web.pages import PAGES
 from console.web.parts import Parts, open_parts
 from console.web.renderer import STATIC
+from payouts.guard import looking
 from payouts.logs import get_logger
-from payouts.meters import Meters
+from payouts.meters import Counter, Meters
 from payouts.pulse import Pulse, beating
 from payouts.settings import Settings
 from payouts.stores import open_pulse
 
+STATIC_AT = "/static"
 KEPT = "public, max-age=31536000, immutable"
 
 
@@ -42,12 +45,14 @@ LISTS = frozenset(
 
 def build_app(settings: Settings) -> Starlette:
     """The console as an ASGI application. Raises SettingsError."""
-    parts = open_parts(settings)
-    return make_app(parts, open_pulse(settings, "console", Meters(), parts.engine))
+    parts, limited = open_parts(settings), hits()
+    return make_app(
+        parts, open_pulse(settings, "console", Meters(limited, parts.guard), parts.engine), limited
+    )
 
 
-def make_app(parts: Parts, pulse: Pulse | None = None) -> Starlette:
-    """The console around the parts it is given; it closes them when it ends."""
+def make_app(parts: Parts, pulse: Pulse | None = None, limited: Counter | None = None) -> Starlette:
+    """The console around the parts it is given; it closes them when it ends. `limited` counts its 429s."""
     frame, news = Frame(parts), live.News(parts)
     provider = open_provider(parts.settings)
     health = open_health(parts.settings, provider, parts.redis)
@@ -57,7 +62,7 @@ def make_app(parts: Parts, pulse: Pulse | None = None) -> Starlette:
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         # Pages run in threads, and the engine has connections for so many of them.
         to_thread.current_default_thread_limiter().total_tokens = parts.settings.console_threads + 1
-        async with news, alive:
+        async with news, alive, looking(parts.guard):
             yield
         parts.engine.dispose()
         parts.lists.dispose()
@@ -68,14 +73,17 @@ def make_app(parts: Parts, pulse: Pulse | None = None) -> Starlette:
             *health.routes(),
             *door.routes(frame, provider),
             Route("/live", live.stream(frame, news), methods=["GET"]),
-            Mount("/static", _Assets(directory=STATIC)),
+            Mount(STATIC_AT, _Assets(directory=STATIC)),
             *(
                 Route(path, frame(handler, scope, is_list=path in LISTS), methods=[method])
                 for page in PAGES
                 for method, path, handler, scope in page
             ),
         ],
-        middleware=[Middleware(Headers, secure=is_secure(parts))],
+        middleware=[
+            Middleware(Headers, secure=is_secure(parts)),
+            Middleware(Guarded, guard=parts.guard, free=f"{STATIC_AT}/", hits=limited or hits()),
+        ],
         exception_handlers={HTTPException: _http_error, Exception: _crashed},
         lifespan=lifespan,
     )

@@ -8,6 +8,7 @@ from starlette.routing import Route
 
 from console.web.call import Call, json_response, local_path
 from console.web.frame import Frame, check_origin, cookie_name, form_fields, is_secure
+from console.web.guard import address_of as caller_of
 from console.web.oidc import OidcProvider
 from console.web.parts import Parts
 from console.web.server import address_of
@@ -91,7 +92,7 @@ class Door:
         """Take up what the provider says of whoever comes back."""
         if self._provider is None:
             return self._form(request, 404, "no identity provider is set here: sign in by a token")
-        address = request.client.host if request.client else "unknown"
+        address = caller_of(request)
         try:
             await run_in_threadpool(self._parts.throttle.check, address)
             kept = await run_in_threadpool(self._kept, request)
@@ -158,7 +159,7 @@ class Door:
         )
 
     def _by_token(self, request: Request, form: dict[str, str]) -> Response:
-        address = request.client.host if request.client else "unknown"
+        address = caller_of(request)
         try:
             check_origin(request)
             actor = self._actor(form.get("token", ""), address)

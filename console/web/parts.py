@@ -12,13 +12,14 @@ from console.web.session import Sessions
 from console.web.throttle import Throttle
 from payouts.bootstrap import gate_rules, open_overviewer, open_payloads, open_what_if
 from payouts.clock import Clock, now_ms
+from payouts.guard import Guard
 from payouts.ids import IdMaker
 from payouts.overview import Overview
 from payouts.payloads import Payloads
 from payouts.readiness import GateRules
 from payouts.settings import Settings
 from payouts.storage.replica import Lists
-from payouts.stores import open_console_engine, open_lists, open_redis
+from payouts.stores import open_console_engine, open_guard, open_lists, open_redis
 from payouts.what_if import WhatIf
 from workers.messages import QUEUES, Messages, open_messages
 
@@ -47,6 +48,8 @@ class Parts:
     what_if: WhatIf
     """What finds out what a replay would change. Its engine is the pages' own."""
     payloads: Payloads
+    guard: Guard
+    """Who is blocked, and how much anybody may ask for."""
     look: Callable[[int], Overview]
     """How the service is, with the minutes of so many hours."""
 
@@ -56,6 +59,7 @@ def open_parts(settings: Settings, client: redis.Redis | None = None, clock: Clo
 
     `client`: a Redis to use in place of the settings' own.
     """
+    counting = client  # a client with time limits of its own, unless one is given
     if client is None:
         client = open_redis(settings, REDIS_TIMEOUT_S)
     engine, name = open_console_engine(settings), settings.queue_namespace
@@ -77,4 +81,5 @@ def open_parts(settings: Settings, client: redis.Redis | None = None, clock: Clo
         what_if=open_what_if(settings, engine, clock),
         payloads=open_payloads(settings),
         look=Looks(open_overviewer(settings, engine, client, QUEUES, depths=messages.depths), clock).look,
+        guard=open_guard(settings, "console", engine, counting, clock),
     )

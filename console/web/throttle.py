@@ -4,7 +4,9 @@ from typing import Any
 
 import redis
 
+from payouts.addresses import counted_as
 from payouts.errors import RefusedError
+from payouts.rate_limiter import SIGN_IN, key_prefix
 
 WITHIN_S = 300
 ALL_TOGETHER = 20
@@ -25,7 +27,7 @@ class Throttle:
     """Counts in Redis, for all processes of the console together. Raises redis.RedisError."""
 
     def __init__(self, client: redis.Redis, namespace: str, tries: int) -> None:
-        self._client, self._prefix, self._tries = client, f"{namespace}:sign-in", tries
+        self._client, self._prefix, self._tries = client, f"{key_prefix(namespace)}:{SIGN_IN}", tries
 
     def check(self, address: str) -> None:
         """ThrottledError where this address, or all together, failed too often of late."""
@@ -46,6 +48,6 @@ class Throttle:
 
     def _limits(self, address: str) -> dict[str, int]:
         return {
-            f"{self._prefix}:{address}": self._tries,
+            f"{self._prefix}:{counted_as(address)}": self._tries,
             f"{self._prefix}:all": self._tries * ALL_TOGETHER,
         }

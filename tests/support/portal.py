@@ -15,11 +15,13 @@ from starlette.applications import Starlette
 from api.app import make_app
 from api.closing import Closing
 from api.endpoint import Desk
+from api.guard import Doorkeeper
 from api.pool import Pool
 from payouts.access import Step, give_program_token
 from payouts.clock import now_ms
 from payouts.emergency_watch import EmergencyWatch
 from payouts.ids import IdMaker
+from payouts.meters import HttpMeter
 from payouts.partner import Partner
 from payouts.people import PROGRAM_SCOPES
 from payouts.storage.engine import build_engine
@@ -42,6 +44,8 @@ class Portal:
     """The payouts that were to be sent soon."""
     make_id: IdMaker = field(default_factory=IdMaker)
     token: str = ""
+    doorkeeper: Doorkeeper | None = None
+    meter: HttpMeter = field(default_factory=lambda: HttpMeter("api"))
 
     def __post_init__(self) -> None:
         self.token = self.token or self.new_token("portal")
@@ -117,6 +121,7 @@ def portal_on(
     maintenance: bool = False,
     emergency: EmergencyWatch | None = None,
     kept: KeptAnswers | None = None,
+    doorkeeper: Callable[[Engine], Doorkeeper] | None = None,
     **pool: Any,
 ) -> Iterator[Portal]:
     """A portal on a new database at `url`."""
@@ -124,8 +129,10 @@ def portal_on(
     with migrated(url, pool_size=threads) as engine:
         api_pool = Pool(threads, **pool)
         closing = Closing(engine, by_setting=maintenance, emergency=emergency, every_s=0)
-        desk = Desk(engine, api_pool, send_soon or hints.append, now_ms, IdMaker(), closing, kept)
-        yield Portal(engine, make_app(desk), hints)
+        keeper = doorkeeper(engine) if doorkeeper else None
+        words = (engine, api_pool, send_soon or hints.append, now_ms, IdMaker(), closing, kept)
+        desk = Desk(*words, doorkeeper=keeper)
+        yield Portal(engine, make_app(desk), hints, doorkeeper=keeper, meter=desk.meter)
         api_pool.close()
 
 

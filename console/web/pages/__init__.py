@@ -8,6 +8,7 @@ from console.web.pages import (
     events,
     find,
     ledger,
+    limits,
     me,
     new_payout,
     notices,
@@ -39,5 +40,6 @@ PAGES = (
     reconciliation.ROUTES,
     completeness.ROUTES,
     operations.ROUTES,
+    limits.ROUTES,
     notices.ROUTES,
 )

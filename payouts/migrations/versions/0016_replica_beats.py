@@ -1,6 +1,6 @@
 """a row by which a replica shows how far it is behind
 
-Revision: 0015
+Revision: 0016
 """
 
 from typing import Any
@@ -8,8 +8,8 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0015"
-down_revision = "0014"
+revision = "0016"
+down_revision = "0015"
 branch_labels = None
 depends_on = None
 
