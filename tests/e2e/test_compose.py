@@ -165,9 +165,7 @@ def test_more_receivers_are_found_by_the_proxy(deployment: Deployment) -> None:
     assert len(receivers) == 3
 
     def taken(container: str) -> int:
-        ask = (
-            "import urllib.request as u; print(u.urlopen('http://127.0.0.1:8080/api/health').read().decode())"
-        )
+        ask = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:8080/api/live').read().decode())"
         return int(json.loads(docker("exec", container, "python", "-c", ask))["counts"]["received"])
 
     before = [taken(each) for each in receivers]
