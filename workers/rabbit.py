@@ -45,7 +45,10 @@ class SharedRabbitBroker(RabbitmqBroker):
 
     def declare_queue(self, queue_name: str, *, ensure: bool = False) -> None:
         with self._one_at_a_time:
-            super().declare_queue(queue_name, ensure=ensure)
+            try:
+                super().declare_queue(queue_name, ensure=ensure)
+            except ConnectionClosed as error:
+                raise _away(error) from None
 
     def enqueue(self, message: Message[Any], *, delay: int | None = None) -> Message[Any]:
         """Send, and wait until RabbitMQ has it. Raises ConnectionClosed."""
@@ -114,10 +117,10 @@ def _away(error: BaseException) -> ConnectionClosed:
 
 def _parameters(url: str, timeout_s: float) -> pika.URLParameters:
     try:
-        found = pika.URLParameters(url)
-    except (ValueError, TypeError):
+        found = pika.URLParameters(url) if url.startswith(("amqp://", "amqps://")) else None
+    except (ValueError, TypeError, IndexError):  # whatever the driver stumbles over
         found = None
-    if found is None or not url.startswith(("amqp://", "amqps://")):
+    if found is None:
         raise SettingsError(
             "QUEUE_URL does not read as an address: it looks like amqp://user:password@host:5672/vhost; "
             "empty: Redis is the queue"
