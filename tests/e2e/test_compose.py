@@ -102,9 +102,10 @@ def test_a_crashed_container_is_started_again_and_nothing_is_lost(
 @pytest.mark.long
 @pytest.mark.parametrize("service", ["receiver", "worker"])
 def test_a_rolling_restart_under_load_loses_and_doubles_nothing(deployment: Deployment, service: str) -> None:
-    senders = deployment.begin(make_lives(1_500, seed=520 + ROLES.index(service)), pause_s=0.1)
+    senders = deployment.begin(make_lives(1_500, seed=520 + ROLES.index(service)), pause_s=0.5)
 
     deployment.restart_one_by_one(service, lambda: senders.is_busy)
+    senders.pause_s = 0  # the rest at once
 
     deployment.finish(senders, 300)
     assert set(senders.statuses) == {200}, "Stripe saw nothing of it"
@@ -116,13 +117,14 @@ def test_a_new_image_replaces_the_old_one_without_a_gap(deployment: Deployment) 
         pytest.skip("docker-compose of before version 2 replaces all containers of a role at once")
     old = {each for role in ("receiver", "worker") for each in deployment.containers(role)}
     deployment.env["PAYOUTS_IMAGE"] = new_version()
-    senders = deployment.begin(make_lives(1_500, seed=525), pause_s=0.1)
+    senders = deployment.begin(make_lives(1_500, seed=525), pause_s=0.5)
 
     beside, alone = ("--scale receiver=4 --scale worker=4", "--scale receiver=2 --scale worker=2")
     deployment.up("--no-deps", "--no-recreate", *beside.split(), "receiver", "worker")
     assert old < {each for role in ("receiver", "worker") for each in deployment.containers(role)}
     deployment.up("--no-deps", *alone.split(), "receiver", "worker")
     assert senders.is_busy, "the load was over before the old ones were gone"
+    senders.pause_s = 0  # the rest at once
 
     deployment.finish(senders, 300)
     assert set(senders.statuses) == {200}, "Stripe saw nothing of it"

@@ -72,13 +72,14 @@ def test_rolling_forth_and_back_and_forth_under_load_loses_and_doubles_nothing(r
     for role in ("receiver", "worker", "scheduler"):
         rolling.begin(f"{role}:0", older=True)
     lives = make_lives(2_500, seed=801)
-    senders = Senders(rolling, lives.bodies, 4, tries=200, pause_s=0.05).start()
+    senders = Senders(rolling, lives.bodies, 4, tries=200, pause_s=0.15).start()
 
     rolling.upgrade()
     assert revisions.current(rolling.engine) == revisions.newest()
     for turn, older in enumerate([False, True, False], start=1):
         rolling.roll(turn, older=older)
         assert senders.is_busy, "the load was over before the last version came"
+    senders.pause_s = 0  # the rest at once
 
     senders.join(300)
     assert senders.left_out == []
