@@ -16,7 +16,6 @@ from tests.support.compose import (
     STORES,
     Deployment,
     build_images,
-    can_wait,
     docker,
     inspect,
     new_version,
@@ -113,16 +112,16 @@ def test_a_rolling_restart_under_load_loses_and_doubles_nothing(deployment: Depl
 
 @pytest.mark.long
 def test_a_new_image_replaces_the_old_one_without_a_gap(deployment: Deployment) -> None:
-    if not can_wait():
-        pytest.skip("docker-compose of before version 2 replaces all containers of a role at once")
     old = {each for role in ("receiver", "worker") for each in deployment.containers(role)}
     deployment.env["PAYOUTS_IMAGE"] = new_version()
     senders = deployment.begin(make_lives(1_500, seed=525), pause_s=0.5)
 
-    beside, alone = ("--scale receiver=4 --scale worker=4", "--scale receiver=2 --scale worker=2")
-    deployment.up("--no-deps", "--no-recreate", *beside.split(), "receiver", "worker")
+    beside = "--no-deps --no-recreate --scale receiver=4 --scale worker=4 receiver worker"
+    deployment.up(*beside.split())
     assert old < {each for role in ("receiver", "worker") for each in deployment.containers(role)}
-    deployment.up("--no-deps", *alone.split(), "receiver", "worker")
+    docker("stop", "--time", "30", *old)
+    docker("rm", *old)
+    deployment.up()
     assert senders.is_busy, "the load was over before the old ones were gone"
     senders.pause_s = 0  # the rest at once
 

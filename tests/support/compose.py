@@ -155,7 +155,7 @@ class Deployment:
 
 
 def can_wait() -> bool:
-    """Whether this compose knows `--wait`, and lets go of the outdated first: the older one does neither."""
+    """Whether this compose knows `--wait`: the older one does not."""
     return _compose() == ["docker", "compose"]
 
 
