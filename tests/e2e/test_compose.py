@@ -116,7 +116,7 @@ def test_a_new_image_replaces_the_old_one_without_a_gap(deployment: Deployment) 
     deployment.env["PAYOUTS_IMAGE"] = new_version()
     senders = deployment.begin(make_lives(1_500, seed=525), pause_s=0.5)
 
-    beside = "--no-deps --no-recreate --scale receiver=4 --scale worker=4 receiver worker"
+    beside = "--no-recreate --scale receiver=4 --scale worker=4 receiver worker"
     deployment.up(*beside.split())
     assert old < {each for role in ("receiver", "worker") for each in deployment.containers(role)}
     docker("stop", "--time", "30", *old)
