@@ -27,16 +27,21 @@ check: install ## format, lint, types, migrations: what CI checks before the tes
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/payouts db lint
 
 format: install ## rewrite the code in the project's format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
 test: install ## all tests but those that take many minutes; WORKERS=n processes
-	$(BIN)/pytest -m "not long" -n $(WORKERS) --dist worksteal
+	$(BIN)/pytest -m "not long and not compose" -n $(WORKERS) --dist worksteal
 
-test-long: install ## the tests that take many minutes
-	$(BIN)/pytest -m long
+test-long: install ## the tests that take many minutes, those of the compose file among them
+	$(BIN)/pytest -m "long and not compose"
+	$(MAKE) test-compose
+
+test-compose: install ## the compose file in a Docker engine, which is started if none answers; PART=… of it
+	deploy/ci/engine $(BIN)/pytest -m "compose $(PART)" tests/e2e/test_compose.py
 
 test-tools: ## what some tests need from npm, in tests/node_modules; without it they are left out
 	npm install --prefix tests --no-package-lock --ignore-scripts --no-audit --no-fund
@@ -53,4 +58,4 @@ lock: install ## choose the newest versions again and write them down with their
 clean: ## remove what was made; the data folder stays
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info
 
-.PHONY: help install run check format test test-long test-tools bench lock clean
+.PHONY: help install run check format test test-long test-compose test-tools bench lock clean

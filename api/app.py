@@ -38,6 +38,7 @@ from payouts.stores import (
     open_emergency_watch,
     open_engine,
     open_guard,
+    open_lists,
     open_pulse,
     open_redis,
     open_render,
@@ -47,7 +48,7 @@ from payouts.troubles import Troubles
 from payouts.version import VERSION
 from serving.health import PATHS, Health
 from serving.metrics import served
-from workers.messages import Messages
+from workers.messages import open_messages
 
 LIVE_PATH, DOCUMENT_PATH = f"{PREFIX}/live", f"{PREFIX}/openapi.json"
 PROBES = frozenset({LIVE_PATH, *PATHS})
@@ -60,16 +61,17 @@ def build_app(settings: Settings, troubles: Troubles | None = None) -> Starlette
     """The API as an ASGI application. Raises SettingsError."""
     engine = open_engine(settings)
     client = open_redis(settings, HINT_TIMEOUT_S)
-    messages = Messages(client, settings.queue_namespace)
+    messages = open_messages(settings, client, HINT_TIMEOUT_S)
     # A thread for each connection: none of them ever waits for one.
     pool = Pool(settings.database_pool_size)
     emergency = open_emergency_watch(settings, client)
     closing = Closing(engine, by_setting=settings.maintenance_mode, emergency=emergency)
     kept = KeptAnswers(client, settings.queue_namespace, open_sealer(settings))
+    lists = open_lists(settings, engine, settings.database_pool_size)
     guard = open_guard(settings, "api", engine)
     doorkeeper = Doorkeeper(guard)
     desk = Desk(
-        *(engine, pool, messages.send_payout, now_ms, IdMaker(), closing, kept), doorkeeper=doorkeeper
+        *(engine, pool, messages.send_payout, now_ms, IdMaker(), closing, kept, lists), doorkeeper=doorkeeper
     )
     meters = Meters(desk.meter, guard, only_here=[troubles or Troubles()])
     pulse = open_pulse(settings, "api", meters, engine)
@@ -94,6 +96,8 @@ def make_app(
                 yield
         desk.pool.close()
         desk.engine.dispose()
+        if desk.lists:
+            desk.lists.dispose()
         if health:
             health.close()
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 import redis
+from dramatiq.errors import BrokerError
 from sqlalchemy import Connection, Engine
 from starlette.requests import Request
 from starlette.responses import Response
@@ -32,6 +33,7 @@ from payouts.storage.idempotency_rows import Kept, Key
 from payouts.storage.kept_answers import KeptAnswers
 from payouts.storage.people_rows import authenticate
 from payouts.storage.queries import reading
+from payouts.storage.replica import Lists
 from payouts.storage.unit import in_transaction
 from payouts.tokens import digest_of
 
@@ -52,6 +54,8 @@ class Desk:
     closing: Closing
     kept: KeptAnswers | None = None
     """What was answered last, for when the database cannot be asked. None: nothing is kept."""
+    lists: Lists | None = None
+    """Where lists are read, which may be a little stale. None: where everything is."""
     keys: KeysInUse = field(default_factory=KeysInUse)
     meter: HttpMeter = field(default_factory=lambda: HttpMeter("api"))
     doorkeeper: Doorkeeper | None = None
@@ -177,8 +181,11 @@ def _done(desk: Desk, asked: Asked, let_in: Callable[[Actor], None]) -> Done:
         return _once(call, operation, key)
 
     if not operation.changes:
-        with reading(desk.engine) as connection:
-            done = work(connection)
+        if operation.is_list and desk.lists is not None:
+            done = desk.lists.read(work)
+        else:
+            with reading(desk.engine) as connection:
+                done = work(connection)
         if desk.kept is not None:
             desk.kept.keep(digest_of(asked.token), asked.address, done.body, now_ms)
         return done
@@ -219,6 +226,6 @@ def _once(call: Call, operation: Operation, key: Key | None) -> Done:
 def _hint(desk: Desk, request_id: int) -> None:
     try:
         desk.send_soon(request_id)
-    except (redis.RedisError, OSError) as error:
+    except (redis.RedisError, BrokerError, OSError) as error:
         # The row says that it is due: the scheduler finds it within seconds.
         get_logger().warning("api.hint_lost", payout_id=request_id, error_class=type(error).__name__)

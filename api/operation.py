@@ -50,5 +50,7 @@ class Operation:
     """The type of its JSON; None: it takes no body."""
     changes: bool = False
     """It works in a transaction of its own, not on a connection that writes nothing."""
+    is_list: bool = False
+    """What it answers may be a little stale."""
     keyed: bool = False
     """It takes an Idempotency-Key, and is done once for each."""

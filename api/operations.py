@@ -37,6 +37,7 @@ OPERATIONS = (
         partners.listed,
         {200: schemas.PartnerPage},
         query=schemas.PageQuery,
+        is_list=True,
     ),
     Operation(
         *("showPartner", "GET", "/partners/{reference}", Scope.READ, "Show a partner"),
@@ -77,6 +78,7 @@ OPERATIONS = (
         payouts.listed,
         {200: schemas.PayoutPage},
         query=schemas.PayoutQuery,
+        is_list=True,
     ),
     Operation(
         *("showPayout", "GET", "/payouts/{id}", Scope.READ, "Show a payout"),

@@ -59,3 +59,16 @@ def revision(message: Annotated[str, typer.Option("-m", "--message")], data: Dat
 
     with engine_of(data) as engine:
         out().print(f"written: {migrate.revision(engine, message)}")
+
+
+@app.command("lint")
+def lint() -> None:
+    """Fail where a migration blocks a table in use or breaks the version before. Asks no database."""
+    from payouts.storage.migration_lint import lint as look
+
+    objections = look()
+    for each in objections:
+        out().print(str(each), markup=False, soft_wrap=True)
+    if objections:
+        raise typer.Exit(1)
+    out().print("no migration blocks a table in use")

@@ -50,7 +50,7 @@ def _examine(data: Path | None, show_progress: bool) -> "list[Finding]":
     from payouts.doctor.diagnosing import diagnose
     from payouts.doctor.examining import Doctor
     from payouts.stores import RECEIVER_POOL_SIZE, open_redis
-    from workers.messages import QUEUES, Messages
+    from workers.messages import QUEUES, open_messages
 
     settings = _without_own_secret(data, settings_of(data))
     with ExitStack() as stack:
@@ -58,7 +58,7 @@ def _examine(data: Path | None, show_progress: bool) -> "list[Finding]":
         client = stack.enter_context(open_redis(settings, settings.redis_timeout_s))
         if show_progress and err().is_terminal:
             stack.enter_context(err().status("asking"))
-        messages = Messages(client, settings.queue_namespace)
+        messages = open_messages(settings, client)
 
         def waiting() -> Mapping[str, int]:
             return {queue: messages.waiting(queue) for queue in QUEUES}

@@ -186,6 +186,7 @@ def main() -> None:
 
 
 def _store_error(error: Exception) -> str | None:
+    from dramatiq.errors import BrokerError
     from redis import RedisError
     from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
@@ -202,6 +203,8 @@ def _store_error(error: Exception) -> str | None:
         return f"the database does not answer: {error}"
     if isinstance(error, RedisError):
         return f"Redis does not answer: {error}"
+    if isinstance(error, BrokerError):
+        return f"the queue does not answer: {error}"
     return None
 
 

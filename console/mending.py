@@ -122,11 +122,11 @@ def _hint(data: Path | None, request_id: int) -> None:
     from redis import RedisError
 
     from payouts.stores import open_redis
-    from workers.messages import Messages
+    from workers.messages import open_messages
 
     settings = settings_of(data)
     try:
         with open_redis(settings, HINT_TIMEOUT_S) as client:
-            Messages(client, settings.queue_namespace).send_payout(request_id)
+            open_messages(settings, client, HINT_TIMEOUT_S).send_payout(request_id)
     except (RedisError, BrokerError, SettingsError):
         return

@@ -195,7 +195,7 @@ def _regaining(data: Path | None, as_name: str | None, action: str, subject: str
     from payouts.storage import audit_rows
     from payouts.storage.unit import in_transaction
     from payouts.stores import open_redis
-    from workers.messages import Messages
+    from workers.messages import open_messages
 
     configure_logging("error", "console")  # what this command has to say, it prints itself
     settings = settings_of(data)
@@ -207,7 +207,7 @@ def _regaining(data: Path | None, as_name: str | None, action: str, subject: str
         except RedisError:
             pace = at_once
         gateway = open_gateway(settings, pace)
-        hint = Messages(client, settings.queue_namespace).apply
+        hint = open_messages(settings, client).apply
         regainer = open_regainer(settings, engine, gateway, hint)
         in_transaction(
             engine,

@@ -53,10 +53,11 @@ def status(
 def _look(data: Any, settings: "Settings", hours: int) -> "Overview":
     from payouts.bootstrap import open_overviewer
     from payouts.stores import open_redis
-    from workers.messages import QUEUES
+    from workers.messages import QUEUES, open_messages
 
     with engine_of(data) as engine, open_redis(settings, settings.redis_timeout_s) as client:
-        return open_overviewer(settings, engine, client, QUEUES).look(hours)
+        depths = open_messages(settings, client).depths
+        return open_overviewer(settings, engine, client, QUEUES, depths=depths).look(hours)
 
 
 def _print(seen: "Overview", hours: int, vendors: Sequence[VendorStatus]) -> None:

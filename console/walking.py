@@ -79,7 +79,7 @@ def walking(data: Path | None, as_name: str | None) -> Iterator[Walking]:
     from payouts.logs import configure_logging
     from payouts.sdk_gateway import at_once
     from payouts.stores import open_redis
-    from workers.messages import Messages
+    from workers.messages import open_messages
 
     configure_logging("error", "console")  # what this command has to say, it prints itself
     settings = settings_of(data)
@@ -91,7 +91,7 @@ def walking(data: Path | None, as_name: str | None) -> Iterator[Walking]:
         except RedisError:
             pace = at_once
         gateway = open_gateway(settings, pace)
-        hint = Messages(client, settings.queue_namespace).apply
+        hint = open_messages(settings, client).apply
         walker = open_walker(settings, engine, gateway, hint)
         yield Walking(engine, actor, walker, IdMaker(), settings)
 

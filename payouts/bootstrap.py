@@ -23,7 +23,7 @@ from payouts.meters import Meters
 from payouts.mode import Modes
 from payouts.notices import Channel
 from payouts.open_channels import MAX_ATTEMPTS, routes_of
-from payouts.overview import Mode, Overview, Overviewer
+from payouts.overview import Depths, Mode, Overview, Overviewer
 from payouts.payloads import Payloads
 from payouts.practice import read_failing_once
 from payouts.readiness import HOUR_MS, GateRules
@@ -65,12 +65,18 @@ LOOK_TIMEOUT_S = 2.0
 
 
 def open_overviewer(
-    settings: Settings, engine: Engine, client: redis.Redis, queues: Sequence[str], clock: Clock = now_ms
+    settings: Settings,
+    engine: Engine,
+    client: redis.Redis,
+    queues: Sequence[str],
+    clock: Clock = now_ms,
+    depths: Depths | None = None,
 ) -> Overviewer:
-    """What looks at everything at once. `queues`: the names of those whose depth is told."""
+    """What looks at everything at once. `queues`: the names of those whose depth is told; `depths` tells it
+    where they are not in Redis."""
     mode = Mode(settings.environment, settings.livemode, settings.shadow_mode)
     namespace = settings.queue_namespace
-    return Overviewer(engine, client, namespace, Minutes(namespace), queues, mode, clock)
+    return Overviewer(engine, client, namespace, Minutes(namespace), queues, mode, clock, depths)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,10 +114,11 @@ def open_worker(
 
 
 def open_standing(
-    settings: Settings, queues: Sequence[str], clock: Clock = now_ms
+    settings: Settings, queues: Sequence[str], depths: Depths | None = None, clock: Clock = now_ms
 ) -> "tuple[Engine, Standing]":
     """What tells metrics how the service stands, and its engine, to be closed: on connections of its own,
-    with short time limits, so that it waits for nobody and nobody for it. `queues`: their names."""
+    with short time limits, so that it waits for nobody and nobody for it. `queues`: their names;
+    `depths` tells of them where they are not in Redis."""
     from payouts.standing import Expected, Standing, look_into_database, look_into_redis
 
     engine = build_engine(
@@ -130,7 +137,7 @@ def open_standing(
     )
     standing = Standing(
         Fresh(lambda: look_into_database(engine, by_setting)),
-        Fresh(lambda: look_into_redis(client, namespace, queues, spill, clock)),
+        Fresh(lambda: look_into_redis(client, namespace, queues, spill, clock, depths)),
         expected,
         clock,
     )

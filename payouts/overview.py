@@ -4,8 +4,9 @@ A bounded number of cheap questions, whatever the tables hold: two trips to Redi
 database. What does not answer is a dependency that fails; the rest is told all the same.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import redis
 from sqlalchemy import Engine
@@ -16,11 +17,13 @@ from payouts.doctor.diagnosing import said_of
 from payouts.meters import ABOVE, ANSWERS, LIMITED, TOOK, Key
 from payouts.storage.database_view import DatabaseView, database_view
 from payouts.storage.minutes import Minutes
-from payouts.storage.redis_view import Process, RedisView, redis_view
+from payouts.storage.redis_view import Process, QueueDepth, RedisView, redis_view
 from payouts.stripe_state import stripe_state
 from payouts.vitals import WINDOW_MINUTES, Answers, Level, Sign, Used, judge, worst
 
 HOURS = 6
+Depths = Callable[[], Sequence[QueueDepth] | None]
+"""Asks the queue how deep each part of it is. None: Redis knows. Raises what the queue raises."""
 EXPECTED = ("receiver", "worker", "scheduler")
 """Without a process of each of these events are lost, late or stand still."""
 
@@ -99,6 +102,7 @@ class Overviewer:
     queues: Sequence[str]
     mode: Mode
     clock: Clock
+    depths: Depths | None = None
 
     def look(self, hours: int = HOURS, window_minutes: int = WINDOW_MINUTES) -> Overview:
         """Everything, with the minutes of the last `hours` (1 to 48). Never raises for what is away.
@@ -106,12 +110,13 @@ class Overviewer:
         `window_minutes`: of which the signs are.
         """
         in_redis, redis_is = self._redis(hours, window_minutes)
+        in_redis, queue_is = self._queue(in_redis)
         in_database, database_is = self._database()
         window = in_redis.window if in_redis else {}
         answers = {role: _answers(window, role) for role in ("receiver", "api")}
         processes = [each for each in in_redis.processes if each.here] if in_redis else []
         signs = judge(answers, connections_of(in_database, processes), _memory(processes))
-        dependencies = [database_is, redis_is, _stripe(window)]
+        dependencies = [database_is, redis_is, *queue_is, _stripe(window)]
         return Overview(self.clock(), self.mode, signs, answers, dependencies, in_redis, in_database)
 
     def _redis(self, hours: int, window_minutes: int) -> tuple[RedisView | None, Dependency]:
@@ -123,6 +128,19 @@ class Overviewer:
         except (redis.RedisError, OSError) as error:
             return None, Dependency("redis", False, None, said_of(error))
         return view, Dependency("redis", True, view.latency_ms, "answers")
+
+    def _queue(self, in_redis: RedisView | None) -> tuple[RedisView | None, list[Dependency]]:
+        """The view with the queues of elsewhere, which are then a dependency of their own."""
+        began_s = time.monotonic()
+        try:
+            depths = self.depths() if self.depths else None
+        except Exception as error:  # noqa: BLE001 - the queue's own errors: this package does not know it
+            view = replace(in_redis, queues=[]) if in_redis else None
+            return view, [Dependency("queue", False, None, said_of(error))]
+        if depths is None:
+            return in_redis, []
+        answers = Dependency("queue", True, (time.monotonic() - began_s) * 1000, "answers")
+        return replace(in_redis, queues=depths) if in_redis else None, [answers]
 
     def _database(self) -> tuple[DatabaseView | None, Dependency]:
         try:

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import redis
 from sqlalchemy import Engine
@@ -42,13 +43,16 @@ class Pulse:
     name: str
     engine: Engine | None = None
     """The process's own, whose connections are told of."""
+    alive_file: Path | None = None
+    """Touched at each beat, for the health check of a container: it asks no Redis."""
     started_at_ms: int = field(init=False)
 
     def __post_init__(self) -> None:
         self.started_at_ms = self.clock()
 
     def beat(self) -> None:
-        """Say how this process is. Never raises for Redis."""
+        """Say how this process is. Never raises for Redis, nor for a full disk."""
+        self._touch()
         state, counts = self.state(), self.meters.take()
 
         def write(pipe: Pipeline) -> None:
@@ -82,6 +86,14 @@ class Pulse:
             connections_open=pool.checkedout() + pool.checkedin() if pool else None,
             connections_most=pool.size() if pool else None,
         )
+
+    def _touch(self) -> None:
+        if self.alive_file is None:
+            return
+        try:
+            self.alive_file.touch()
+        except OSError as error:
+            get_logger().warning("alive_file.not_written", file=str(self.alive_file), error=str(error))
 
     def _send(self, write: Callable[[Pipeline], None]) -> None:
         try:

@@ -62,12 +62,20 @@ class Settings(BaseSettings):
     """Connections that one worker, scheduler, API or command opens at the most; an API works at so many
     requests at once. `payouts pools` says what fits the server's limit."""
 
+    database_replica_url: SecretStr = SecretStr("")
+    """A replica of the database, for lists of the console and the API alone. Empty: none."""
+    database_replica_lag_s: float = Field(default=5.0, gt=0)
+    """Behind by more than this, a replica is not asked. The scheduler must run, for it is measured by it."""
+
     redis_url: SecretStr = Field(min_length=1)
     """Where Redis (6.2) or Valkey is: redis://… or rediss://…."""
     redis_timeout_s: float = Field(default=5.0, ge=2)
     """How long an answer of Redis may take. Longer than the second that an idle worker waits inside it."""
     queue_namespace: str = "payouts"
     """What all keys in Redis begin with: several installations may share one."""
+    queue_url: SecretStr = SecretStr("")
+    """RabbitMQ as the queue in place of Redis, as amqp://user:password@host:5672/vhost. Each deployment has a
+    virtual host of its own. Redis is needed all the same, for the spill, limits and sessions."""
 
     stripe_api_key: SecretStr = SecretStr("")
     """Pays, and asks Stripe about what an event alone cannot settle; without it both wait."""
@@ -286,6 +294,10 @@ class Settings(BaseSettings):
 
     ledger_check_interval_s: float = Field(default=3600.0, ge=0)
     """How often the books are checked. 0: only by command."""
+
+    alive_file: str = ""
+    """A file that every process touches while it works, for `python -m payouts.alive`, the health check of a
+    container. Empty: none. The image sets it."""
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """The least important lines that are logged."""

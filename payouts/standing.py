@@ -5,7 +5,7 @@ would tell is left out: a 0 that nobody counted would put out an alarm, or raise
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import redis
 from prometheus_client.metrics_core import Metric
@@ -13,12 +13,14 @@ from prometheus_client.registry import Collector
 from sqlalchemy import Engine
 
 from payouts.clock import Clock
+from payouts.doctor.diagnosing import said_of
 from payouts.emergency_state import Switched
 from payouts.exposition import gauge
 from payouts.fresh import Answer, Fresh
+from payouts.logs import get_logger
 from payouts.mode import Mode, ModeNow, Modes
 from payouts.notices import NoticeStatus
-from payouts.overview import connections_of
+from payouts.overview import Depths, connections_of
 from payouts.states import OPEN_EVENT_STATUSES, RequestStatus
 from payouts.storage import standing_queries as queries
 from payouts.storage.age_queries import Waiting
@@ -94,12 +96,27 @@ def look_into_database(engine: Engine, maintenance: bool) -> InDatabase:
 
 
 def look_into_redis(
-    client: redis.Redis, namespace: str, names: Sequence[str], spill: Spill, clock: Clock
+    client: redis.Redis,
+    namespace: str,
+    names: Sequence[str],
+    spill: Spill,
+    clock: Clock,
+    depths: Depths | None = None,
 ) -> InRedis:
-    """Look. `names`: of the queues. Raises redis.RedisError."""
+    """Look. `names`: of the queues; `depths` tells of those elsewhere. Raises redis.RedisError."""
     view = redis_view(client, namespace, names, 1, 0, clock)
+    view = _with_queues(view, depths)
     emergency = EmergencySwitch(client, namespace).read()
     return InRedis(view, emergency, spill.waiting(), spill.oldest_ms(), spill.set_aside())
+
+
+def _with_queues(view: RedisView, depths: Depths | None) -> RedisView:
+    try:
+        elsewhere = depths() if depths else None
+    except Exception as error:  # noqa: BLE001 - the queue's own errors: this package does not know it
+        get_logger().warning("standing.queue_away", error=said_of(error))
+        return replace(view, queues=[])
+    return view if elsewhere is None else replace(view, queues=elsewhere)
 
 
 class Standing(Collector):
@@ -127,11 +144,10 @@ class Standing(Collector):
     def _of_redis(self, found: InRedis) -> Iterator[Metric]:
         here = [process.seen.role for process in found.view.processes if process.here]
         yield gauge("payouts_processes", {(role,): here.count(role) for role in ROLES})
-        depths = {}
+        depths: dict[tuple[str, str], float] = {}
         for queue in found.view.queues:
-            depths[queue.name, "waiting"] = queue.waiting
-            depths[queue.name, "held"] = queue.held
-            depths[queue.name, "delayed"] = queue.delayed
+            counts = {"waiting": queue.waiting, "held": queue.held, "delayed": queue.delayed}
+            depths |= {(queue.name, state): count for state, count in counts.items() if count is not None}
         yield gauge("payouts_queue_messages", depths)
         yield gauge("payouts_spilled_events", {(): found.spilled})
         yield gauge("payouts_spill_refused_events", {(): found.spill_refused})

@@ -8,6 +8,7 @@ import os
 import socket
 from collections.abc import Mapping
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import redis
@@ -28,6 +29,7 @@ from payouts.storage.engine import build_engine
 from payouts.storage.guard_rows import decided
 from payouts.storage.minutes import Minutes
 from payouts.storage.presence import Presence, Role
+from payouts.storage.replica import Lists
 
 if TYPE_CHECKING:
     from payouts.exposition import Render, Values
@@ -37,6 +39,8 @@ LIMITER_TIMEOUT_S = 0.3
 RECEIVER_POOL_SIZE = 3
 LOOK_POOL_SIZE = 1
 """Of the scheduler, for what metrics tell of the service."""
+REPLICA_TIMEOUT_S = 3.0
+"""Shorter than that of the database, which is asked afterwards where the replica does not answer."""
 HEALTH_POOL_SIZE = 1
 """Of receiver, API and console, beside the pool that they work with."""
 HEALTH_TIMEOUT_S = 1.5
@@ -78,6 +82,13 @@ def open_console_engine(settings: Settings) -> Engine:
     )
 
 
+def open_lists(settings: Settings, primary: Engine, pool_size: int, clock: Clock = now_ms) -> Lists:
+    """What reads lists, from the replica where one is set; nothing connects yet."""
+    url = settings.database_replica_url.get_secret_value()
+    replica = build_engine(url, timeout_s=REPLICA_TIMEOUT_S, pool_size=pool_size) if url else None
+    return Lists(primary, replica, clock, round(settings.database_replica_lag_s * 1000))
+
+
 def open_health_engine(settings: Settings) -> Engine:
     """The engine of health checks: its own connection, so that a busy pool is no database that is away."""
     url = settings.database_url.get_secret_value()
@@ -117,7 +128,8 @@ def open_pulse(
     client = open_redis(settings, PULSE_TIMEOUT_S)
     minutes = Minutes(settings.queue_namespace)
     presence = open_presence(settings, client, clock)
-    return Pulse(client, presence, minutes, meters, clock, role, process_name(), engine)
+    alive_file = Path(settings.alive_file) if settings.alive_file else None
+    return Pulse(client, presence, minutes, meters, clock, role, process_name(), engine, alive_file)
 
 
 def open_render(

@@ -20,14 +20,15 @@ INSTALL = {
     "MariaDB": "apt-get install mariadb-server",
     "MySQL": "install mysql-server from your distribution or from MySQL",
     "Redis": "apt-get install redis-server",
+    "RabbitMQ": "apt-get install rabbitmq-server",
     "Chromium": "apt-get install chromium",
     "Prometheus": "apt-get install prometheus",
     "Alertmanager": "apt-get install prometheus-alertmanager",
     "oidc-provider": "make test-tools",
 }
 NOT_INSTALLED = " is not installed"
-OPTIONAL = {"MySQL", "oidc-provider"}
-"""Not packaged by Debian, so not demanded of CI."""
+OPTIONAL = {"MySQL", "oidc-provider", "RabbitMQ"}
+"""Not packaged by Debian, or large: not demanded of CI."""
 NPM_TOOLS = Path(__file__).parent / "node_modules" / ".bin"
 """Where `make test-tools` puts programs; those on PATH already come first."""
 

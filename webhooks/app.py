@@ -28,6 +28,7 @@ from payouts.stores import (
 from payouts.tracing import open_traces
 from payouts.troubles import Troubles
 from serving.metrics import served
+from webhooks.breaker import Breaker
 from webhooks.doorkeeper import Doorkeeper
 from webhooks.endpoint import Endpoint
 from webhooks.health import open_health
@@ -36,7 +37,7 @@ from webhooks.intake import Intake
 from webhooks.mail_reports import MailReports
 from webhooks.signature import current_secrets
 from webhooks.stores import Stores
-from workers.messages import Messages
+from workers.messages import open_messages
 
 WEBHOOK_PATH = "/api/webhooks/stripe"
 MAIL_REPORT_PATH = "/api/webhooks/resend"
@@ -49,7 +50,8 @@ def build_app(settings: Settings, troubles: Troubles | None = None) -> Starlette
     timeout_s = settings.receiver_store_timeout_s
     make_id = IdMaker()
     client, engine = open_redis(settings, timeout_s), open_receiver_engine(settings)
-    hints = Hints(Messages(open_redis(settings, timeout_s), settings.queue_namespace).apply)
+    messages = open_messages(settings, open_redis(settings, timeout_s), timeout_s)
+    hints = Hints(messages.apply)
     stores = Stores(
         engine,
         client,
@@ -58,7 +60,10 @@ def build_app(settings: Settings, troubles: Troubles | None = None) -> Starlette
         hints.add,
         emergency := open_emergency_watch(settings, client),
     )
-    hints.breaker = stores.redis
+    # A queue of its own may be away while Redis takes what is spilled, and the other way round.
+    own_queue = bool(settings.queue_url.get_secret_value())
+    queue = Breaker("queue", messages.ping, lambda: None) if own_queue else stores.redis
+    hints.breaker = queue
     intake = Intake(stores.write, settings.receiver_max_waiting, settings.receiver_max_waiting_bytes)
     seal = open_sealer(settings).seal
     endpoint = Endpoint(intake, secrets, settings.livemode, make_id, now_ms, seal, settings.log_events)
@@ -85,6 +90,7 @@ def build_app(settings: Settings, troubles: Troubles | None = None) -> Starlette
                 yield
         await intake.close()
         hints.close()
+        queue.end()
         stores.close()
         health.close()
         if endpoint.traces is not None:

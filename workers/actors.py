@@ -15,7 +15,6 @@ from payouts.errors import GatewayError
 from payouts.logs import get_logger
 from payouts.lookup import Resolver
 from payouts.outcome import BatchResult
-from workers.broker import WakingRedisBroker
 from workers.messages import (
     APPLY,
     APPLY_ALONE,
@@ -54,7 +53,7 @@ class Actors:
         self._live_at = -LATELY_S
         self._combiner = Combiner(self._apply, batch_max, len)
 
-    def declare_events(self, broker: WakingRedisBroker) -> None:
+    def declare_events(self, broker: dramatiq.Broker) -> None:
         """Make what is done with events and accounts known to `broker`."""
         options: dict[str, Any] = {"broker": broker, **RETRIES}
         dramatiq.actor(actor_name=APPLY, queue_name=EVENTS_QUEUE, **options)(self._combiner.run)
@@ -62,7 +61,7 @@ class Actors:
         dramatiq.actor(actor_name=RESOLVE, queue_name=LOOKUPS_QUEUE, **options)(self._resolve)
         dramatiq.actor(actor_name=REFRESH, queue_name=LOOKUPS_QUEUE, **options)(self._refresh)
 
-    def declare_payouts(self, broker: WakingRedisBroker) -> None:
+    def declare_payouts(self, broker: dramatiq.Broker) -> None:
         """Make the sending of payouts known to `broker`."""
         options: dict[str, Any] = {"broker": broker, **RETRIES}
         dramatiq.actor(actor_name=SEND, queue_name=PAYOUTS_QUEUE, **options)(self._send)

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from dramatiq import Worker, set_broker
+from dramatiq import Broker, Worker, set_broker
 from dramatiq.middleware import Retries
 
 from payouts.bootstrap import (
@@ -28,6 +28,7 @@ from payouts.logs import get_logger
 from payouts.meters import Meters
 from payouts.notices import Closes
 from payouts.open_channels import open_channels
+from payouts.overview import Depths
 from payouts.pulse import Pulse
 from payouts.reopening import Reopener
 from payouts.repeating import forget_answers
@@ -36,6 +37,8 @@ from payouts.settings import Settings
 from payouts.stopping import StopSignal
 from payouts.storage.guard_rows import close_over
 from payouts.storage.presence import EVERY_S as BEAT_EVERY_S
+from payouts.storage.replica import BEAT_EVERY_S as REPLICA_BEAT_S
+from payouts.storage.replica import beat
 from payouts.storage.revisions import require_current
 from payouts.storage.spill import Spill
 from payouts.storage.unit import in_transaction
@@ -51,11 +54,10 @@ from payouts.troubles import Troubles
 from serving.metrics import served
 from workers.actors import Actors
 from workers.archive import Archiving
-from workers.broker import WakingRedisBroker
 from workers.catch_up import LOOK_EVERY_S, CatchingUp, WalkStarter
 from workers.check import LedgerChecking
 from workers.drain import Drainer
-from workers.messages import QUEUES, Messages
+from workers.messages import QUEUES, open_broker, open_messages
 from workers.notify import NoticeSweeper, Notifier
 from workers.reconcile import STEP_EVERY_S, Reconciling, RoundStarter
 from workers.replay import Replaying, ReplaySweeper
@@ -73,7 +75,7 @@ def run_worker(settings: Settings, troubles: Troubles | None = None) -> None:
     client = open_redis(settings, settings.redis_timeout_s)
     parts = open_worker(settings, client, troubles=troubles)
     require_current(parts.engine)
-    messages = Messages(client, settings.queue_namespace)
+    messages = open_messages(settings, client)
     actors = Actors(parts, messages, settings.apply_batch_max, settings.log_events)
     channels = open_channels(settings, parts.engine)
     notifier = Notifier(open_teller(settings, parts.engine, channels), messages)
@@ -90,15 +92,15 @@ def run_worker(settings: Settings, troubles: Troubles | None = None) -> None:
     )
     catching_up = CatchingUp(walker, open_walks(settings, parts.engine), messages)
 
-    def declare_maintenance(broker: WakingRedisBroker) -> None:
+    def declare_maintenance(broker: Broker) -> None:
         catching_up.declare(broker)
         reconciling.declare(broker)
         checking.declare(broker)
         if settings.archive_url:
             Archiving(open_archiver(settings, parts.engine), messages).declare(broker)
 
-    def pool(declare: Callable[[WakingRedisBroker], None], threads: int) -> Worker:
-        broker = WakingRedisBroker(client, settings.queue_namespace, middleware=[Retries()])
+    def pool(declare: Callable[[Broker], None], threads: int) -> Worker:
+        broker = open_broker(settings, client, middleware=[Retries()])
         set_broker(broker)
         declare(broker)
         return Worker(broker, worker_threads=threads)
@@ -143,7 +145,7 @@ def run_scheduler(settings: Settings, troubles: Troubles | None = None) -> None:
     engine = open_engine(settings)
     require_current(engine)
     client = open_redis(settings, settings.redis_timeout_s)
-    messages = Messages(client, settings.queue_namespace)
+    messages = open_messages(settings, client)
     sweeper = Sweeper(engine, messages, now_ms, int(settings.sweep_grace_s * 1000), settings.sweep_max_queued)
     spill = Spill(client, settings.redis_spill, settings.queue_namespace)
     make_id = IdMaker()
@@ -182,6 +184,7 @@ def run_scheduler(settings: Settings, troubles: Troubles | None = None) -> None:
     rounds = [Job("reconcile", STEP_EVERY_S, starter.sweep)] if settings.reconcile_interval_s else []
     check_s = settings.ledger_check_interval_s
     archive_s = settings.archive_interval_s if settings.archive_url else 0
+    has_replica = bool(settings.database_replica_url.get_secret_value())
     jobs = [
         *rounds,
         *([Job("catch up", LOOK_EVERY_S, walks.sweep)] if catches_up else []),
@@ -189,6 +192,7 @@ def run_scheduler(settings: Settings, troubles: Troubles | None = None) -> None:
         Job("pulse", BEAT_EVERY_S, pulse.beat),
         *([Job("stripe addresses", addresses_s, addresses.start)] if addresses_s else []),
         *([Job("archive", archive_s, messages.archive)] if archive_s else []),
+        *([Job("replica beat", REPLICA_BEAT_S, lambda: beat(engine, now_ms()))] if has_replica else []),
         Job("look out", settings.sweep_interval_s, lookout.look),
         Job("sweep", settings.sweep_interval_s, sweeper.sweep),
         Job("note emergency", settings.sweep_interval_s, drainer.write_notes),
@@ -210,7 +214,7 @@ def run_scheduler(settings: Settings, troubles: Troubles | None = None) -> None:
         ),
         Job("prune answers", PRUNE_EVERY_S, lambda: forget_answers(engine, now_ms())),
     ]
-    with _showing(settings, pulse):
+    with _showing(settings, pulse, messages.depths):
         run_jobs(jobs, stop)
     pulse.end()
     engine.dispose()
@@ -218,14 +222,14 @@ def run_scheduler(settings: Settings, troubles: Troubles | None = None) -> None:
 
 
 @contextmanager
-def _showing(settings: Settings, pulse: Pulse) -> Iterator[None]:
+def _showing(settings: Settings, pulse: Pulse, depths: Depths) -> Iterator[None]:
     """While it is entered, the scheduler's metrics are served: its own, and how the service stands."""
     if not settings.metrics_port:
         yield
         return
     from payouts.exposition import exposed  # as `open_standing`, for those who want metrics alone
 
-    engine, standing = open_standing(settings, QUEUES)
+    engine, standing = open_standing(settings, QUEUES, depths)
     with served(exposed(pulse, {}, standing), settings.metrics_host, settings.metrics_port):
         yield
     engine.dispose()

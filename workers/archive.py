@@ -4,7 +4,6 @@ import dramatiq
 
 from payouts.archiving import Archiver
 from payouts.logs import get_logger
-from workers.broker import WakingRedisBroker
 from workers.messages import ARCHIVE, MAINTENANCE_QUEUE, Messages
 
 
@@ -16,7 +15,7 @@ class Archiving:
         self._messages = messages
         self._log = get_logger()
 
-    def declare(self, broker: WakingRedisBroker) -> None:
+    def declare(self, broker: dramatiq.Broker) -> None:
         """Make the actor known to `broker`."""
         dramatiq.actor(broker=broker, actor_name=ARCHIVE, queue_name=MAINTENANCE_QUEUE, max_retries=0)(
             self.step

@@ -7,7 +7,6 @@ import dramatiq
 from payouts.logs import get_logger
 from payouts.walking import Walker
 from payouts.walks import Walks
-from workers.broker import WakingRedisBroker
 from workers.messages import CATCH_UP, MAINTENANCE_QUEUE, Messages
 
 LOOK_EVERY_S = 30.0
@@ -23,7 +22,7 @@ class CatchingUp:
         self._messages = messages
         self._log = get_logger()
 
-    def declare(self, broker: WakingRedisBroker) -> None:
+    def declare(self, broker: dramatiq.Broker) -> None:
         """Make the actor known to `broker`."""
         dramatiq.actor(broker=broker, actor_name=CATCH_UP, queue_name=MAINTENANCE_QUEUE, max_retries=0)(
             self.step

@@ -12,7 +12,6 @@ from payouts.ids import IdMaker
 from payouts.logs import get_logger
 from payouts.storage.partner_notices import PlatformNotice, insert_platform_notice
 from payouts.storage.unit import in_transaction
-from workers.broker import WakingRedisBroker
 from workers.messages import CHECK_LEDGER, MAINTENANCE_QUEUE
 
 BROKEN = "alert.ledger_broken"
@@ -28,7 +27,7 @@ class LedgerChecking:
         self._clock = clock
         self._log = get_logger()
 
-    def declare(self, broker: WakingRedisBroker) -> None:
+    def declare(self, broker: dramatiq.Broker) -> None:
         """Make the actor known to `broker`."""
         dramatiq.actor(broker=broker, actor_name=CHECK_LEDGER, queue_name=MAINTENANCE_QUEUE, max_retries=0)(
             self.check

@@ -5,11 +5,18 @@ Receiver, API and console send through here and never meet an actor.
 """
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol
 
 import redis
-from dramatiq import Message
+from dramatiq import Broker, Message
+from dramatiq.middleware import Middleware
 
+from payouts.settings import Settings
+from payouts.storage.redis_view import QueueDepth
 from workers.broker import WakingRedisBroker
+
+if TYPE_CHECKING:
+    from workers.rabbit import SharedRabbitBroker
 
 EVENTS_QUEUE = "events"
 LOOKUPS_QUEUE = "lookups"
@@ -34,11 +41,29 @@ ARCHIVE = "archive_payloads"
 CATCH_UP = "catch_up"
 
 
+class Carrier(Protocol):
+    """What carries messages: Dramatiq on Redis, or on RabbitMQ."""
+
+    def enqueue(self, message: Message[None], *, delay: int | None = None) -> Message[None]:
+        """Send one, to be worked on in `delay` ms."""
+        ...
+
+    def waiting(self, queue_name: str, /) -> int:
+        """How many messages of the queue no worker has fetched yet."""
+        ...
+
+    def close(self) -> None:
+        """Close what is open."""
+        ...
+
+
 class Messages:
     """Sends messages to the workers."""
 
-    def __init__(self, client: redis.Redis, namespace: str) -> None:
-        self._broker = WakingRedisBroker(client, namespace, middleware=[])
+    def __init__(self, client: redis.Redis, namespace: str, broker: Carrier | None = None) -> None:
+        """`broker`: what carries them where it is not Redis."""
+        self._broker: Carrier = broker or WakingRedisBroker(client, namespace, middleware=[])
+        self._on_redis = broker is None
 
     def apply(self, ids: Sequence[int]) -> None:
         """Ask for these events to be applied, soon."""
@@ -101,8 +126,51 @@ class Messages:
         """How many messages of `queue` no worker has fetched yet."""
         return self._broker.waiting(queue)
 
+    def ping(self) -> None:
+        """Ask the queue for anything. Raises redis.RedisError or dramatiq's BrokerError."""
+        self._broker.waiting(EVENTS_QUEUE)
+
+    def close(self) -> None:
+        """Close the connection to RabbitMQ; that to Redis is its client's."""
+        if not self._on_redis:
+            self._broker.close()
+
+    def depths(self) -> Sequence[QueueDepth] | None:
+        """How deep each queue is, as far as RabbitMQ tells; None where they are in Redis.
+
+        Raises dramatiq's BrokerError.
+        """
+        if self._on_redis:
+            return None
+        return [QueueDepth(name, self._broker.waiting(name), None, None) for name in QUEUES]
+
     def _send(self, queue: str, actor: str, *arguments: object, delay_ms: int | None = None) -> None:
         message: Message[None] = Message(
             queue_name=queue, actor_name=actor, args=arguments, kwargs={}, options={}
         )
         self._broker.enqueue(message, delay=delay_ms)
+
+
+def open_messages(settings: Settings, client: redis.Redis, timeout_s: float | None = None) -> Messages:
+    """The way to send, over Redis or over what QUEUE_URL names; nothing connects yet.
+
+    `timeout_s`: of each answer of RabbitMQ's; not given: as for Redis. `client` has its own.
+    """
+    broker = _open_rabbit(settings, [], timeout_s) if settings.queue_url.get_secret_value() else None
+    return Messages(client, settings.queue_namespace, broker)
+
+
+def open_broker(settings: Settings, client: redis.Redis, middleware: list[Middleware]) -> Broker:
+    """What workers take messages from; nothing connects yet."""
+    if settings.queue_url.get_secret_value():
+        return _open_rabbit(settings, middleware)
+    return WakingRedisBroker(client, settings.queue_namespace, middleware=middleware)
+
+
+def _open_rabbit(
+    settings: Settings, middleware: list[Middleware], timeout_s: float | None = None
+) -> "SharedRabbitBroker":
+    from workers.rabbit import SharedRabbitBroker
+
+    url = settings.queue_url.get_secret_value()
+    return SharedRabbitBroker(url, timeout_s or settings.redis_timeout_s, middleware)

@@ -12,7 +12,6 @@ from payouts.clock import Clock
 from payouts.logs import get_logger
 from payouts.storage.outbox_rows import is_due
 from payouts.telling import Teller, prune
-from workers.broker import WakingRedisBroker
 from workers.messages import DELIVER_NOTICES, NOTIFY_QUEUE, Messages
 
 DAY_MS = 24 * 3_600_000
@@ -26,7 +25,7 @@ class Notifier:
         self._messages = messages
         self._log = get_logger()
 
-    def declare(self, broker: WakingRedisBroker) -> None:
+    def declare(self, broker: dramatiq.Broker) -> None:
         """Make the actor known to `broker`."""
         dramatiq.actor(broker=broker, actor_name=DELIVER_NOTICES, queue_name=NOTIFY_QUEUE, max_retries=0)(
             self.deliver

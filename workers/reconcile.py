@@ -8,7 +8,6 @@ from payouts.asked_comparing import compare_further
 from payouts.logs import get_logger
 from payouts.reconciling import Reconciler
 from payouts.rounds import Rounds
-from workers.broker import WakingRedisBroker
 from workers.messages import COMPARE, MAINTENANCE_QUEUE, RECONCILE, Messages
 
 STEP_EVERY_S = 30.0
@@ -24,7 +23,7 @@ class Reconciling:
         self._messages = messages
         self._log = get_logger()
 
-    def declare(self, broker: WakingRedisBroker) -> None:
+    def declare(self, broker: dramatiq.Broker) -> None:
         """Make the actor known to `broker`."""
         for name, work in ((RECONCILE, self.step), (COMPARE, self.compare)):
             dramatiq.actor(broker=broker, actor_name=name, queue_name=MAINTENANCE_QUEUE, max_retries=0)(work)

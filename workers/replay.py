@@ -16,7 +16,6 @@ from payouts.logs import get_logger
 from payouts.outcome import BatchResult
 from payouts.replayer import RUN_AT_ONCE, Replayer
 from payouts.storage.replay_rows import due_replays
-from workers.broker import WakingRedisBroker
 from workers.messages import EVENTS_QUEUE, REPLAY, REPLAYS_QUEUE, Messages
 
 TURN_S = 2.0
@@ -40,7 +39,7 @@ class Replaying:
         self._live_lately = live_lately
         self._log = get_logger()
 
-    def declare(self, broker: WakingRedisBroker) -> None:
+    def declare(self, broker: dramatiq.Broker) -> None:
         """Make the actor known to `broker`."""
         dramatiq.actor(broker=broker, actor_name=REPLAY, queue_name=REPLAYS_QUEUE, max_retries=0)(self.run)
 

@@ -42,6 +42,15 @@ STATIC_AT = "/static"
 KEPT = "public, max-age=31536000, immutable"
 
 
+LISTS = frozenset(
+    {
+        *("/audit", "/events", "/ledger/transactions", "/partners", "/payouts", "/payouts/at-stripe"),
+        *("/reconciliation/rounds", "/replays", "/completeness/walks", "/completeness/proofs"),
+    }
+)
+"""Pages that may be read from a replica: they lead on, and nothing is decided on them."""
+
+
 def build_app(settings: Settings, troubles: Troubles | None = None) -> Starlette:
     """The console as an ASGI application. Raises SettingsError."""
     parts, limited = open_parts(settings), hits()
@@ -71,6 +80,7 @@ def make_app(
             async with news, alive, looking(parts.guard):
                 yield
         parts.engine.dispose()
+        parts.lists.dispose()
         health.close()
 
     app = Starlette(
@@ -80,7 +90,7 @@ def make_app(
             Route("/live", live.stream(frame, news), methods=["GET"]),
             Mount(STATIC_AT, _Assets(directory=STATIC)),
             *(
-                Route(path, frame(handler, scope), methods=[method])
+                Route(path, frame(handler, scope, is_list=path in LISTS), methods=[method])
                 for page in PAGES
                 for method, path, handler, scope in page
             ),

@@ -129,7 +129,7 @@ class Call(View):
         )
 
     def hint(self, send: Callable[[Messages], None]) -> None:
-        """Tell the workers of what is committed. Where Redis is away they find it by themselves, later."""
+        """Tell the workers of what is committed. They find it later where the queue is away."""
         try:
             send(self.parts.messages)
         except (redis.RedisError, BrokerError) as error:

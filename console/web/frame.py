@@ -5,10 +5,11 @@ Pages are plain functions of a `Call`. They run in threads, each with one connec
 
 import hmac
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import parse_qs, quote, urlsplit
 
 import redis
+from dramatiq.errors import BrokerError
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.concurrency import run_in_threadpool
@@ -46,12 +47,14 @@ class Frame:
 
     parts: Parts
 
-    def __call__(self, handler: Handler, scope: Scope = Scope.READ) -> Callable[[Request], object]:
-        """The endpoint of `handler`, for those who have `scope`."""
+    def __call__(
+        self, handler: Handler, scope: Scope = Scope.READ, *, is_list: bool = False
+    ) -> Callable[[Request], object]:
+        """The endpoint of `handler`, for those who have `scope`. `is_list`: it may be a little stale."""
 
         async def endpoint(request: Request) -> Response:
             fields = await form_fields(request) if request.method == "POST" else {}
-            return await run_in_threadpool(self._answer, request, handler, scope, fields)
+            return await run_in_threadpool(self._answer, request, handler, scope, fields, is_list)
 
         endpoint.__name__ = handler.__name__
         return endpoint
@@ -62,7 +65,12 @@ class Frame:
             return self._visitor(connection, request)
 
     def _answer(
-        self, request: Request, handler: Handler, scope: Scope, fields: Mapping[str, Sequence[str]]
+        self,
+        request: Request,
+        handler: Handler,
+        scope: Scope,
+        fields: Mapping[str, Sequence[str]],
+        is_list: bool,
     ) -> Response:
         try:
             with reading(self.parts.engine) as connection:
@@ -79,12 +87,19 @@ class Frame:
                     form=form,
                     lists=fields,
                 )
+                if is_list and call.flash is None:  # whoever just did something sees it
+                    return self.parts.lists.read(
+                        lambda stale: _guarded(replace(call, connection=stale), handler, scope)
+                    )
                 return _guarded(call, handler, scope)
         except TokenError as error:
             return _plain(request, 401, error.code, str(error))
         except redis.RedisError as error:
             said = f"Redis does not answer, and sessions are kept there: {redact(str(error))}"
             return _plain(request, 503, "redis_unavailable", said)
+        except BrokerError as error:
+            said = f"the queue does not answer: {redact(str(error))}; what was to be done is done later"
+            return _plain(request, 503, "queue_unavailable", said)
         except SQLAlchemyError as error:
             get_logger().warning("console.database_failed", path=request.url.path, error=str(error)[:300])
             said = "the database does not answer as it should; what you asked for was not done"

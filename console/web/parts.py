@@ -18,9 +18,10 @@ from payouts.overview import Overview
 from payouts.payloads import Payloads
 from payouts.readiness import GateRules
 from payouts.settings import Settings
-from payouts.stores import open_console_engine, open_guard, open_redis
+from payouts.storage.replica import Lists
+from payouts.stores import open_console_engine, open_guard, open_lists, open_redis
 from payouts.what_if import WhatIf
-from workers.messages import QUEUES, Messages
+from workers.messages import QUEUES, Messages, open_messages
 
 REDIS_TIMEOUT_S = 2.0
 """A page waits no longer for Redis."""
@@ -32,6 +33,8 @@ class Parts:
 
     settings: Settings
     engine: Engine
+    lists: Lists
+    """Where lists are read, which may be a little stale."""
     redis: redis.Redis
     sessions: Sessions
     throttle: Throttle
@@ -60,20 +63,23 @@ def open_parts(settings: Settings, client: redis.Redis | None = None, clock: Clo
     if client is None:
         client = open_redis(settings, REDIS_TIMEOUT_S)
     engine, name = open_console_engine(settings), settings.queue_namespace
+    messages = open_messages(settings, client, REDIS_TIMEOUT_S)
+    lists = open_lists(settings, engine, settings.console_threads + 1, clock)
     idle_s, absolute_s = round(settings.session_idle_minutes * 60), round(settings.session_hours * 3600)
     return Parts(
         settings=settings,
         engine=engine,
+        lists=lists,
         redis=client,
         sessions=Sessions(client, name, clock, idle_s, absolute_s),
         throttle=Throttle(client, name, settings.sign_in_tries),
-        messages=Messages(client, name),
+        messages=messages,
         renderer=Renderer(settings, clock),
         gate_rules=gate_rules(settings),
         clock=clock,
         make_id=IdMaker(clock),
         what_if=open_what_if(settings, engine, clock),
         payloads=open_payloads(settings),
+        look=Looks(open_overviewer(settings, engine, client, QUEUES, depths=messages.depths), clock).look,
         guard=open_guard(settings, "console", engine, counting, clock),
-        look=Looks(open_overviewer(settings, engine, client, QUEUES), clock).look,
     )

@@ -1,8 +1,10 @@
 """Bring the schema up to date, check that it is, and write new steps: Alembic, run from the code."""
 
 import io
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from alembic import command
@@ -11,7 +13,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, Engine, text
 
-from payouts.storage.revisions import SCRIPTS, SchemaError, current, newest
+from payouts.storage.revisions import SCRIPTS, SchemaError, all_revisions, current, newest
 from payouts.storage.schema import metadata
 
 _LOCK = "payouts.migrations"
@@ -40,6 +42,18 @@ def upgrade_sql(dialect: str) -> str:
     config = _config(dialect=dialect, output=out)
     command.upgrade(config, "head", sql=True)
     return out.getvalue()
+
+
+def statements_of(revision: str, scripts: Path = SCRIPTS) -> list[str]:
+    """What one migration does, as MySQL's statements, without comments."""
+    at = all_revisions(scripts).index(revision)
+    before = all_revisions(scripts)[at - 1] if at else "base"
+    out = io.StringIO()
+    config = _config(dialect="mysql", output=out)
+    config.set_main_option("script_location", str(scripts))
+    command.upgrade(config, f"{before}:{revision}", sql=True)
+    plain = "\n".join(line for line in out.getvalue().splitlines() if not line.startswith("--"))
+    return [part.strip() for part in re.split(r";\s*(?:\n|$)", plain) if part.strip()]
 
 
 def check(engine: Engine) -> list[str]:

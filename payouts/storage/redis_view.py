@@ -20,10 +20,10 @@ class QueueDepth:
     name: str
     waiting: int
     """No worker has fetched them yet."""
-    held: int
-    """A worker has, and works on them or will soon."""
-    delayed: int
-    """They are to be worked on later."""
+    held: int | None
+    """A worker has, and works on them or will soon. None: the queue does not tell."""
+    delayed: int | None
+    """They are to be worked on later. None: as above."""
 
 
 @dataclass(frozen=True, slots=True)

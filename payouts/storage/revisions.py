@@ -29,9 +29,9 @@ class Revisions:
     """Whether this code has the database's revision. One that it has not is a newer one."""
 
 
-def all_revisions() -> list[str]:
+def all_revisions(scripts: Path = SCRIPTS) -> list[str]:
     """The revisions this code has, the oldest first. Each begins the name of its file, as `0001_…`."""
-    return sorted(path.name.partition("_")[0] for path in (SCRIPTS / "versions").glob("[!_]*.py"))
+    return sorted(path.name.partition("_")[0] for path in (scripts / "versions").glob("[!_]*.py"))
 
 
 def newest() -> str:

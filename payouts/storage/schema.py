@@ -13,6 +13,7 @@ from payouts.storage import (
     people_tables,
     recovery_tables,
     replay_tables,
+    replica,
     tables,
 )
 from payouts.storage.columns import metadata
@@ -31,5 +32,6 @@ __all__ = [
     "people_tables",
     "recovery_tables",
     "replay_tables",
+    "replica",
     "tables",
 ]

@@ -3,7 +3,7 @@
 Revision: 0016
 """
 
-from alembic import op
+from payouts.migrations.online import create_index
 
 revision = "0016"
 down_revision = "0015"
@@ -12,7 +12,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.create_index("ix_outbox_account_id", "outbox", ["account", "id"])
+    create_index("ix_outbox_account_id", "outbox", ["account", "id"])
 
 
 def downgrade() -> None:

@@ -1,0 +1,189 @@
+"""The compose file, brought up on whatever Docker engine answers, under a project of the test's own."""
+
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import httpx
+
+from tests.support.lives import Lives
+from tests.support.senders import Senders, check_applied_once, check_kept
+from tests.support.servers import free_port, wait_until
+from tests.support.stack import SECRET, Stack, check_promises
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+PROJECT = "payoutstest"
+IMAGE = "payouts:test"
+UP_WITHIN_S = 240
+ROLES = ("proxy", "receiver", "worker", "scheduler", "api", "console")
+STORES = ("mysql", "redis", "prometheus", "alertmanager")
+
+
+def why_no_engine() -> str | None:
+    """Why the compose file cannot be brought up here; None where it can."""
+    if shutil.which("docker") is None:
+        return "docker is not installed"
+    if _compose() is None:
+        return "neither `docker compose` nor docker-compose is installed"
+    if subprocess.run(["docker", "info"], capture_output=True, check=False).returncode:
+        return "no Docker engine answers: `make test-compose` starts one"
+    return None
+
+
+def _compose() -> list[str] | None:
+    asked = subprocess.run(["docker", "compose", "version"], capture_output=True, check=False)
+    if asked.returncode == 0:
+        return ["docker", "compose"]
+    return ["docker-compose"] if shutil.which("docker-compose") else None
+
+
+def docker(*words: str) -> str:
+    """What `docker` prints; a failure of it fails the test with what it said."""
+    done = subprocess.run(["docker", *words], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"docker {' '.join(words)}: {done.stdout}{done.stderr}"
+    return done.stdout.strip()
+
+
+class Deployment:
+    """The whole service in containers, and all that was delivered to it so far."""
+
+    def __init__(self, folder: Path) -> None:
+        self.proxy_port, self.console_port, self.mysql_port = free_port(), free_port(), free_port()
+        self.prometheus_port, self.alertmanager_port = free_port(), free_port()
+        self.env = {
+            **os.environ,
+            "PAYOUTS_IMAGE": IMAGE,
+            "MYSQL_PASSWORD": "tests-only",
+            "STRIPE_WEBHOOK_SECRET": SECRET,
+            "PROXY_PORT": str(self.proxy_port),
+            "CONSOLE_PORT": str(self.console_port),
+            "MYSQL_PORT": str(self.mysql_port),
+            "PROMETHEUS_PORT": str(self.prometheus_port),
+            "ALERTMANAGER_PORT": str(self.alertmanager_port),
+        }
+        database = f"mysql://payouts:tests-only@127.0.0.1:{self.mysql_port}/payouts"
+        self.stack = Stack(folder, database, "redis://unused", RECEIVER_PORT=str(self.proxy_port))
+        self.stack.port = self.proxy_port
+        self.stack.url = f"http://127.0.0.1:{self.proxy_port}/api/webhooks/stripe"
+        self.lives = Lives()
+        self._acknowledged: set[str] = set()
+
+    def compose(self, *words: str) -> None:
+        command = _compose()
+        assert command is not None
+        files = ["-f", "docker-compose.yml", "-f", "deploy/ci/compose.tests.yml"]
+        done = subprocess.run(
+            [*command, "-p", PROJECT, *files, *words],
+            cwd=REPOSITORY,
+            env=self.env,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, f"compose {' '.join(words)}: {done.stdout}{done.stderr}"
+
+    def up(self, *words: str) -> None:
+        """Bring everything up and wait until each container is healthy.
+
+        By compose itself where it can wait; the older one has no `--wait`.
+        """
+        waits = ["--wait"] if can_wait() else []
+        self.compose("up", "-d", "--no-build", *waits, *words)
+        self.wait_healthy()
+
+    def down(self) -> None:
+        self.stack.engine.dispose()
+        self.compose("down", "--volumes", "--timeout", "5")
+
+    def containers(self, service: str) -> list[str]:
+        """The ids of the containers of a service, those that ended left out."""
+        return docker(
+            *("ps", "--quiet", "--no-trunc"),
+            *("--filter", f"label=com.docker.compose.project={PROJECT}"),
+            *("--filter", f"label=com.docker.compose.service={service}"),
+        ).split()
+
+    def wait_healthy(self, *services: str, within_s: float = UP_WITHIN_S) -> None:
+        for service in services or (*STORES, *ROLES):
+            wait_until(f"{service} is healthy", lambda name=service: self.is_healthy(name), within_s, 0.3)
+        wait_until("the proxy has a receiver", self.is_serving, within_s, 0.3)
+
+    def is_healthy(self, service: str) -> bool:
+        containers = self.containers(service)
+        return bool(containers) and all(_state(each, ".Health.Status") == "healthy" for each in containers)
+
+    def is_serving(self) -> bool:
+        try:
+            answer = httpx.get(f"http://127.0.0.1:{self.proxy_port}/api/health", timeout=5)
+        except httpx.HTTPError:
+            return False
+        return answer.status_code == 200
+
+    def crash(self, container: str) -> None:
+        """kill -9 of its first process from outside: for the engine a crash, after which it starts it again.
+        (What `docker kill` ends stays ended.)"""
+        os.kill(int(_state(container, ".Pid")), signal.SIGKILL)
+
+    def begin(self, lives: Lives, concurrency: int = 8, pause_s: float = 0.0) -> Senders:
+        """Begin to deliver `lives` through the proxy, again after anything but a 2xx, as Stripe does."""
+        self.lives.bodies += lives.bodies
+        self.lives.expected.update(lives.expected)
+        return Senders(self.stack, lives.bodies, concurrency, tries=200, pause_s=pause_s).start()
+
+    def finish(self, senders: Senders, within_s: float = 120) -> None:
+        """Wait until all is delivered and applied, then check every promise for all that ever came."""
+        senders.join(within_s)
+        assert senders.left_out == []
+        self._acknowledged |= senders.acknowledged
+        self.stack.engine.dispose()
+        self.stack.wait_applied(within_s)
+        check_kept(self.stack, self._acknowledged, self.lives.bodies)
+        check_promises(self.stack, self.lives.expected, self.lives.bodies)
+        check_applied_once(self.stack)
+
+    def restart_one_by_one(self, service: str, meanwhile: Callable[[], object]) -> None:
+        """A rolling restart: each container is stopped as the deployment stops it, and waited for."""
+        for container in self.containers(service):
+            assert meanwhile(), "the load was over before the restart was"
+            docker("restart", "--time", "30", container)
+            wait_until(
+                f"{service} is back", lambda each=container: _state(each, ".Health.Status") == "healthy", 90
+            )
+
+
+def can_wait() -> bool:
+    """Whether this compose knows `--wait`: the older one does not."""
+    return _compose() == ["docker", "compose"]
+
+
+def new_version() -> str:
+    """The name of an image that is another one, with the same in it."""
+    name = f"{IMAGE}-next"
+    subprocess.run(
+        ["docker", "build", "--quiet", "--tag", name, "-"],
+        input=f"FROM {IMAGE}\nLABEL payouts.test=next\n".encode(),
+        capture_output=True,
+        check=True,
+    )
+    return name
+
+
+def _state(container: str, what: str) -> str:
+    return docker("inspect", "--format", "{{.State" + what + "}}", container)
+
+
+def inspect(containers: Sequence[str], what: str) -> list[str]:
+    """One fact of each container, by the engine's own template."""
+    return [docker("inspect", "--format", "{{" + what + "}}", each) for each in containers]
+
+
+def build_images() -> None:
+    """The stand-ins for the official images where they cannot be had, and the image of the service."""
+    done = subprocess.run(["deploy/ci/images"], cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    docker(
+        "build", "--quiet", "--tag", IMAGE, "--file", str(REPOSITORY / "deploy/Dockerfile"), str(REPOSITORY)
+    )
