@@ -101,11 +101,8 @@ def test_a_receiver_without_redis_is_degraded_and_without_both_unhealthy(tmp_pat
 def test_an_open_breaker_is_told_and_leaves_the_receiver_ready(
     tmp_path: Path, redis_server: RedisServer
 ) -> None:
-    file = tmp_path / "payouts.db"
-    app = webhooks.app.build_app(settings_for(migrated_file(file), redis_server.url))
-    with serving(app) as client:
-        file.rename(tmp_path / "away.db")
-        file.mkdir()  # where no file can be opened
+    (file := tmp_path / "payouts.db").mkdir()  # where no file can be opened
+    with serving(webhooks.app.build_app(settings_for(f"sqlite:///{file}", redis_server.url))) as client:
         body = event_body("evt_1", "paid", payout_object("po_1", "paid"))
         client.post(PATH, content=body, headers={"Stripe-Signature": signature(body, "whsec_x")})
         answer = client.get("/api/health")
