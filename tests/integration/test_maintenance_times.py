@@ -17,6 +17,7 @@ from payouts.notices import Notice
 from payouts.overview import Mode, Overviewer
 from payouts.partner import Partner, PartnerState
 from payouts.reminding import CALLED_OFF, PLANNED, MaintenanceClerk
+from payouts.storage.minutes import Minutes
 from payouts.storage.unit import in_transaction
 from payouts.timetable import REMINDER, REPORT
 from payouts.window import Window
@@ -37,7 +38,8 @@ class Clerk(Payer):
     def another(self, least: int = 4) -> MaintenanceClerk:
         """A clerk as that of another scheduler."""
         mode = Mode("test", False, False)
-        overviewer = Overviewer(self.engine, fakeredis.FakeRedis(), "tests", [], mode, self.clock)
+        seen = Minutes("tests")
+        overviewer = Overviewer(self.engine, fakeredis.FakeRedis(), "tests", seen, [], mode, self.clock)
         return MaintenanceClerk(
             *(self.engine, self.make_id, self.clock),
             lambda minutes: overviewer.look(window_minutes=minutes),
