@@ -45,7 +45,9 @@ def up(
     with folder.lock(), folder.lock_for_children() as children:
         folder.make()
         if port and not is_free(port):
-            raise PayoutsError(f"port {port} is taken: choose another with --port (0 takes any free one)")
+            raise PayoutsError(
+                f"port {port} is taken: choose another with --port (`make run PORT=9090`); 0: any free one"
+            )
         port = port or free_port()
         stop = StopSignal((signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
         feed = Feed(out())
