@@ -218,7 +218,7 @@ def test_operators_see_and_change_limits_and_blocks_by_command(
     )
 
     assert "203.0.113.0/24 is answered again" in desk.ok("unblock", "203.0.113.0/24", "--reason", "mended")
-    assert "api-read allow what is set again" in desk.ok("limits", "reset", "--reason", "over")
+    assert "api-read allows what is set again" in desk.ok("limits", "reset", "--reason", "over")
     assert "no limit is raised" in desk.refused("limits", "reset", "--reason", "over")
     assert "no address is blocked" in desk.ok("limits")
     assert '"rate_limit.reset"' in desk.ok("audit", "list", "--json")

@@ -6,7 +6,9 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import typer
 
+from console.main import app
 from payouts.settings_facts import setting_facts
 from tests.support.handbook import missing_links
 from tests.support.sandbox import ROOT
@@ -30,6 +32,25 @@ def test_the_readme_leads_to_every_page() -> None:
 )
 def test_each_page_leads_back(page: Path) -> None:
     assert "[All pages](../README.md#read-on)" in page.read_text().splitlines()[:5]
+
+
+def unknown_words(said: str) -> str | None:
+    """The first word of a command that its group does not have. None: there is such a command."""
+    at = typer.main.get_command(app)
+    for word in said.split():
+        known = getattr(at, "commands", None)
+        if known is None:
+            return None
+        if word not in known:
+            return word
+        at = known[word]
+    return None
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_command_that_a_page_names_exists(page: Path) -> None:
+    named = re.findall(r"(?:^|`|\$ |bin/)payouts ([a-z][a-z-]*(?: [a-z][a-z-]*)*)", page.read_text(), re.MULTILINE)
+    assert [said for said in named if unknown_words(said)] == []
 
 
 def first_cells(heading: str) -> set[str]:
