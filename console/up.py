@@ -120,14 +120,19 @@ def _start(supervisor: Supervisor, folder: DataDir, ports: Ports, url: str, *, p
         **({"PRACTICE_FAILURE": "true"} if practises else {}),
         "PYTHONUNBUFFERED": "1",
     }
-    for name, module in (
-        ("scheduler", ["workers", "scheduler"]),
-        ("worker", ["workers", "worker"]),
-        ("api", ["api"]),
-        ("console", ["console.web"]),
-        ("receiver", ["webhooks"]),
+    first = os.environ.get("METRICS_PORT", "0")
+    for number, (name, module) in enumerate(
+        (
+            ("scheduler", ["workers", "scheduler"]),
+            ("worker", ["workers", "worker"]),
+            ("api", ["api"]),
+            ("console", ["console.web"]),
+            ("receiver", ["webhooks"]),
+        )
     ):
-        supervisor.start(Child(name, [sys.executable, "-m", *module], environment))
+        # Each process serves its metrics at a port of its own: this one, and those after it.
+        own = {"METRICS_PORT": str(int(first) + number)} if first.isdigit() and first != "0" else {}
+        supervisor.start(Child(name, [sys.executable, "-m", *module], {**environment, **own}))
     for name, port in (("receiver", ports.receiver), ("console", ports.console)):
         _wait_until_serving(supervisor, name, port)
     return token

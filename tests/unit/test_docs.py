@@ -49,7 +49,9 @@ def unknown_words(said: str) -> str | None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_command_that_a_page_names_exists(page: Path) -> None:
-    named = re.findall(r"(?:^|`|\$ |bin/)payouts ([a-z][a-z-]*(?: [a-z][a-z-]*)*)", page.read_text(), re.MULTILINE)
+    named = re.findall(
+        r"(?:^|`|\$ |bin/)payouts ([a-z][a-z-]*(?: [a-z][a-z-]*)*)", page.read_text(), re.MULTILINE
+    )
     assert [said for said in named if unknown_words(said)] == []
 
 
