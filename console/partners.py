@@ -196,7 +196,7 @@ def _print(partner: "Partner") -> None:
         *(("account", partner.account), ("currency", partner.currency.upper())),
         *(("state", partner.state), ("why", partner.state_reason)),
         *(("payouts at Stripe", _yes(partner.payouts_enabled)), ("transfers", partner.transfers_capability)),
-        ("Stripe wants", _wanted(partner.requirements)),
+        ("Stripe wants", wanted(partner.requirements)),
         *(("bank account", partner.bank_label), ("its id", partner.bank_account)),
         *(("its status", partner.bank_status), ("known since", short_time(partner.bank_since_ms))),
         (
@@ -210,7 +210,7 @@ def _print(partner: "Partner") -> None:
     print_table(table(("", ""), facts))
 
 
-def _wanted(kept: str | None) -> str | None:
+def wanted(kept: str | None) -> str | None:
     """What Stripe wants of a partner, in words, or as it kept where that does not read; None: not asked."""
     if not kept:
         return None

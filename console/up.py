@@ -130,8 +130,7 @@ def _start(supervisor: Supervisor, folder: DataDir, ports: Ports, url: str, *, p
             ("receiver", ["webhooks"]),
         )
     ):
-        # Each process serves its metrics at a port of its own: this one, and those after it.
-        own = {"METRICS_PORT": str(int(first) + number)} if first.isdigit() and first != "0" else {}
+        own = metrics_port(first, number)
         supervisor.start(Child(name, [sys.executable, "-m", *module], {**environment, **own}))
     for name, port in (("receiver", ports.receiver), ("console", ports.console)):
         _wait_until_serving(supervisor, name, port)
@@ -148,6 +147,11 @@ def _wait_until_serving(supervisor: Supervisor, name: str, port: int) -> None:
         if time.monotonic() > deadline:
             raise PayoutsError(f"the {name} did not listen on port {port} within {SERVING_WITHIN_S:.0f} s")
         time.sleep(0.05)
+
+
+def metrics_port(first: str, number: int) -> dict[str, str]:
+    """Where process `number` serves its metrics: a port of its own each, from METRICS_PORT on."""
+    return {"METRICS_PORT": str(int(first) + number)} if first.isdigit() and first != "0" else {}
 
 
 def _welcome(folder: DataDir, url: str, ports: Ports, token: str | None) -> None:
