@@ -3,6 +3,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do command 
 VENV := .venv
 BIN := $(VENV)/bin
 DATA ?= data
+PORT := 8080
 WORKERS ?= 2
 LOCK := requirements/dev.lock
 READY := $(VENV)/.ready
@@ -20,8 +21,8 @@ $(READY): $(LOCK) pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-run: install ## start everything on this machine and show what happens; DATA=folder keeps it elsewhere
-	@exec $(BIN)/payouts up --data $(DATA) --demo
+run: install ## start everything on this machine and show what happens; DATA=folder, PORT=number
+	@exec $(BIN)/payouts up --data $(DATA) --port $(PORT) --demo
 
 check: install ## format, lint, types, migrations: what CI checks before the tests
 	$(BIN)/ruff format --check .

@@ -106,7 +106,8 @@ def reset(
 
     with doing(data, Scope.OPERATE, as_name) as doer:
         done = doer.do(work)
-    say(f"{' and '.join(each.route_group for each in done)} allow what is set again")
+    allow = "allows" if len(done) == 1 else "allow"
+    say(f"{' and '.join(each.route_group for each in done)} {allow} what is set again")
 
 
 def block(

@@ -213,7 +213,9 @@ def _fail_usage(error: Any) -> None:
         error.show()
         sys.exit(2)
     where = error.ctx.command_path if error.ctx else "payouts"
-    _fail(f"{error.format_message().rstrip('.')} (see {where} --help)", code=2)
+    # What checks a value is pydantic, whose own words for it come before what is wrong.
+    said = error.format_message().replace(": Value error, ", ": ").rstrip(".")
+    _fail(f"{said} (see {where} --help)", code=2)
 
 
 def _fail(said: str, code: int = 1) -> None:

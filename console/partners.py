@@ -196,7 +196,7 @@ def _print(partner: "Partner") -> None:
         *(("account", partner.account), ("currency", partner.currency.upper())),
         *(("state", partner.state), ("why", partner.state_reason)),
         *(("payouts at Stripe", _yes(partner.payouts_enabled)), ("transfers", partner.transfers_capability)),
-        ("Stripe wants", partner.requirements),
+        ("Stripe wants", wanted(partner.requirements)),
         *(("bank account", partner.bank_label), ("its id", partner.bank_account)),
         *(("its status", partner.bank_status), ("known since", short_time(partner.bank_since_ms))),
         (
@@ -208,6 +208,28 @@ def _print(partner: "Partner") -> None:
         *(("asked Stripe", short_time(partner.refreshed_at_ms)), ("row id", partner.id)),
     ]
     print_table(table(("", ""), facts))
+
+
+def wanted(kept: str | None) -> str | None:
+    """What Stripe wants of a partner, in words, or as it kept where that does not read; None: not asked."""
+    if not kept:
+        return None
+    import msgspec
+
+    try:
+        asked = msgspec.json.decode(kept, type=dict[str, Any])
+    except msgspec.MsgspecError:
+        return kept
+    parts = [
+        f"{words}: {', '.join(asked[name])}"
+        for name, words in (("past_due", "past due"), ("currently_due", "due now"))
+        if asked.get(name)
+    ]
+    if asked.get("current_deadline"):
+        parts.append(f"until {short_time(asked['current_deadline'] * 1000)}")
+    if asked.get("disabled_reason"):
+        parts.append(f"switched off at Stripe: {asked['disabled_reason']}")
+    return "; ".join(parts) or "nothing"
 
 
 def _cells(row: dict[str, Any]) -> tuple[Any, ...]:

@@ -45,7 +45,9 @@ def up(
     with folder.lock(), folder.lock_for_children() as children:
         folder.make()
         if port and not is_free(port):
-            raise PayoutsError(f"port {port} is taken: choose another with --port (0 takes any free one)")
+            raise PayoutsError(
+                f"port {port} is taken: choose another with --port (`make run PORT=9090`); 0: any free one"
+            )
         port = port or free_port()
         stop = StopSignal((signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
         feed = Feed(out())
@@ -118,14 +120,18 @@ def _start(supervisor: Supervisor, folder: DataDir, ports: Ports, url: str, *, p
         **({"PRACTICE_FAILURE": "true"} if practises else {}),
         "PYTHONUNBUFFERED": "1",
     }
-    for name, module in (
-        ("scheduler", ["workers", "scheduler"]),
-        ("worker", ["workers", "worker"]),
-        ("api", ["api"]),
-        ("console", ["console.web"]),
-        ("receiver", ["webhooks"]),
+    first = os.environ.get("METRICS_PORT", "0")
+    for number, (name, module) in enumerate(
+        (
+            ("scheduler", ["workers", "scheduler"]),
+            ("worker", ["workers", "worker"]),
+            ("api", ["api"]),
+            ("console", ["console.web"]),
+            ("receiver", ["webhooks"]),
+        )
     ):
-        supervisor.start(Child(name, [sys.executable, "-m", *module], environment))
+        own = metrics_port(first, number)
+        supervisor.start(Child(name, [sys.executable, "-m", *module], {**environment, **own}))
     for name, port in (("receiver", ports.receiver), ("console", ports.console)):
         _wait_until_serving(supervisor, name, port)
     return token
@@ -141,6 +147,11 @@ def _wait_until_serving(supervisor: Supervisor, name: str, port: int) -> None:
         if time.monotonic() > deadline:
             raise PayoutsError(f"the {name} did not listen on port {port} within {SERVING_WITHIN_S:.0f} s")
         time.sleep(0.05)
+
+
+def metrics_port(first: str, number: int) -> dict[str, str]:
+    """Where process `number` serves its metrics: a port of its own each, from METRICS_PORT on."""
+    return {"METRICS_PORT": str(int(first) + number)} if first.isdigit() and first != "0" else {}
 
 
 def _welcome(folder: DataDir, url: str, ports: Ports, token: str | None) -> None:

@@ -47,6 +47,17 @@ class Scope(StrEnum):
     """People, tokens and limits."""
 
 
+SCOPE_WORDS: dict[Scope, str] = {
+    Scope.READ: "look at everything",
+    Scope.CREDIT: "say what a partner has earned, or has to give back",
+    Scope.REQUEST: "ask for a payout",
+    Scope.OPERATE: "hold, release, retry, cancel, replay; maintenance, rate limits, blocked addresses",
+    Scope.APPROVE: "approve or reject what another person asked for",
+    Scope.ADMIN: "people, tokens, limits on payouts, closing a month, payloads unredacted",
+}
+"""What each scope lets one do, for those who read it."""
+
+
 class Role(StrEnum):
     """What a person is here for."""
 

@@ -5,6 +5,8 @@ from payouts.settings_facts import SettingFacts, setting_facts
 _HEAD = """\
 # Settings
 
+[All pages](../README.md#read-on)
+
 <!-- Made by `payouts settings --markdown`: change the code instead. -->
 
 Each is an environment variable. One that is wrong stops the start with a line that names it and says what

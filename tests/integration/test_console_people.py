@@ -115,3 +115,9 @@ def test_the_audit_log_is_checked_from_its_page(site: Site) -> None:
     with site.engine.begin() as connection:
         connection.execute(sa.text("UPDATE audit SET actor = 'nobody' WHERE action = 'session.open'"))
     assert "broken" in anna.send("/audit", "/audit/verify")
+
+
+def test_the_roles_are_told_in_words(site: Site) -> None:
+    page = site.visit().reads("/people")
+    assert "approver approve, read" in page
+    assert "approve approve or reject what another person asked for" in page

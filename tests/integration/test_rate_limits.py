@@ -212,13 +212,15 @@ def test_operators_see_and_change_limits_and_blocks_by_command(
     assert "a proxy of TRUSTED_PROXIES" in desk.refused("block", "192.0.2.10", "--for", "1d", "--reason", "x")
     assert "Stripe's" in desk.refused("block", "3.18.12.63", "--for", "1d", "--reason", "x")
     assert "may not do this" in desk.refused("block", "1.1.1.1", "--for", "1d", "--reason", "x", by="vera")
+    misspelt = desk.run("limits", "raise", "api-raed", "--to", "5", "--for", "1h", "--reason", "x")
+    assert "'ROUTE': 'api-raed' is not one of" in misspelt.stderr
     assert "is no time" in desk.refused("block", "1.1.1.1", "--for", "soon", "--reason", "x")
     assert "more than that" in desk.refused(
         "limits", "raise", "console", "--to", "5", "--for", "1h", "--reason", "x"
     )
 
     assert "203.0.113.0/24 is answered again" in desk.ok("unblock", "203.0.113.0/24", "--reason", "mended")
-    assert "api-read allow what is set again" in desk.ok("limits", "reset", "--reason", "over")
+    assert "api-read allows what is set again" in desk.ok("limits", "reset", "--reason", "over")
     assert "no limit is raised" in desk.refused("limits", "reset", "--reason", "over")
     assert "no address is blocked" in desk.ok("limits")
     assert '"rate_limit.reset"' in desk.ok("audit", "list", "--json")

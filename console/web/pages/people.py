@@ -14,7 +14,7 @@ from payouts import access
 from payouts.access import Given, Step
 from payouts.errors import NotFoundError, RefusedError
 from payouts.ids import IdMaker
-from payouts.people import PROGRAM_SCOPES, ROLE_SCOPES, Actor, Role, Scope
+from payouts.people import PROGRAM_SCOPES, ROLE_SCOPES, SCOPE_WORDS, Actor, Role, Scope
 from payouts.storage.people_rows import find_person, lock_person, lock_token, people_list, token_list
 from payouts.tokens import DEFAULT_DAYS, MAX_DAYS, Person
 
@@ -25,6 +25,7 @@ def people(call: Call) -> Response:
     """Everybody, newest first."""
     page = listed(call, people_list, {"role": "role"})
     context: dict[str, Any] = {"page": page, "roles": list(Role), "add": _add(), "scopes": ROLE_SCOPES}
+    context["scope_words"] = SCOPE_WORDS
     return call.page("people.html", title="People", data=list(page.rows), **context)
 
 
