@@ -6,7 +6,16 @@ from typing import Any
 from sqlalchemy import Connection
 
 from payouts.addresses import Networks, network_text
-from payouts.blocks import BLOCK_MOST_MS, DAY_MS, RAISE_MOST, RAISE_MOST_MS, Block, Raise, check_network
+from payouts.blocks import (
+    BLOCK_MOST_MS,
+    DAY_MS,
+    NEAR,
+    RAISE_MOST,
+    RAISE_MOST_MS,
+    Block,
+    Raise,
+    check_network,
+)
 from payouts.clock import iso
 from payouts.errors import NotFoundError, RefusedError
 from payouts.ids import IdMaker
@@ -41,6 +50,12 @@ def block(
     # What came with this version counts too: a list that was read wrongly opens nothing.
     stripe = Networks([*SNAPSHOT, *(published[0] if published else ())])
     network = check_network(text, stripe, trusted)
+    if NEAR.overlapping(network) is not None:
+        raise RefusedError(
+            "not_blockable",
+            f"{network_text(network)} cannot be blocked: it is of a network of your own, so most likely a proxy "
+            "with everybody behind it, Stripe too: name it in TRUSTED_PROXIES, and block whom it then names",
+        )
     _check_until(until_ms, now_ms, BLOCK_MOST_MS, "an address is blocked")
     name = network_text(network)
     held = guard_rows.lock_block(connection, network)

@@ -15,6 +15,15 @@ BLOCK_MOST_MS = 90 * DAY_MS
 RAISE_MOST_MS = 7 * DAY_MS
 RAISE_MOST = 1_000_000
 """A minute. Above it the service itself is the limit."""
+NEAR = Networks(
+    parse_network(text)
+    for text in (
+        *("10.0.0.0/8", "100.64.0.0/10", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16"),
+        *("fc00::/7", "fe80::/10"),
+    )
+)
+"""Networks of one's own. Whoever seems to ask from there is most often a proxy that TRUSTED_PROXIES lacks, with
+everybody behind it, Stripe too."""
 PREFIX_LEAST = {4: 8, 6: 19}
 """The largest network that can be blocked, by the version of the protocol: what one provider may have."""
 

@@ -146,8 +146,16 @@ class Traces:
 
     def close(self) -> None:
         """Send on what was traced, for a few seconds at the most."""
-        self._provider.force_flush(round(EXPORT_WITHIN_S * 1000))
-        self._provider.shutdown()
+
+        # The SDK sends batch after batch and takes the time limit for each: from a full queue to a collector
+        # that is away that takes longer than a process has to stop in.
+        def flush() -> None:
+            self._provider.force_flush(round(EXPORT_WITHIN_S * 1000))
+            self._provider.shutdown()
+
+        sending = threading.Thread(target=flush, name="traces: the last", daemon=True)
+        sending.start()
+        sending.join(EXPORT_WITHIN_S)
 
     def _called(self, calls: Sequence[CallSeen], parent: Any) -> None:
         for call in calls:

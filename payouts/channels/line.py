@@ -3,6 +3,7 @@
 What an answer means is for the channel to say; what the line itself meets is said here.
 """
 
+import contextlib
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 from payouts.notices import NoticeError
 
 if TYPE_CHECKING:
-    from httpx import Client
+    from httpx import Client, Response
 
 DOWN_PAUSE_S = 10.0
 """After no answer at all the next notice waits for so long: each would wait for a time limit in its turn."""
@@ -62,17 +63,25 @@ class Line:
             client = self._client
         try:
             with client.stream("POST", self._url, content=body, headers=dict(headers)) as response:
-                begun, until_s = b"", time.monotonic() + self._timeout_s
-                for part in response.iter_raw(ANSWER_BYTES):
-                    begun += part
-                    if len(begun) >= ANSWER_BYTES or time.monotonic() > until_s:
-                        break  # what it is is known; nobody is waited for that trickles
-                return Answer(response.status_code, dict(response.headers), begun[:ANSWER_BYTES])
+                return Answer(response.status_code, dict(response.headers), self._begun(response))
         except httpx.TimeoutException:
             raise self._silent(f"did not answer within {self._timeout_s:g} s") from None
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
             # Not the error's own words: they may hold the address, which may be a secret.
             raise self._silent(f"could not be reached ({type(error).__name__})") from None
+
+    def _begun(self, response: "Response") -> bytes:
+        # The status says what became of it. So nobody is waited for who trickles or hangs in the middle of the
+        # body: as a failure it would be sent once more to somebody who has it.
+        import httpx
+
+        begun, until_s = b"", time.monotonic() + self._timeout_s
+        with contextlib.suppress(httpx.HTTPError, OSError):
+            for part in response.iter_raw():  # as it comes: in chunks of a size each would be waited for
+                begun += part
+                if len(begun) >= ANSWER_BYTES or time.monotonic() > until_s:
+                    break
+        return begun[:ANSWER_BYTES]
 
     def close(self) -> None:
         """Let go of the connections."""

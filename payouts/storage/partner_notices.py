@@ -45,7 +45,7 @@ class PlatformNotice:
 
 
 def insert_partner_notice(connection: Connection, notice: PartnerNotice, make_id: IdMaker) -> bool:
-    """Write an outbox row; False: it was told before, and is left out."""
+    """Write an outbox row; False: it was told before, and is left out. Raises RowIdTakenError."""
     partner = notice.partner
     who = {"partner": partner.reference, "account": partner.account, "state": partner.state}
     body = {"name": notice.name, **who, **notice.about, "text": notice.text, "occurred_at_ms": notice.at_ms}
@@ -56,12 +56,7 @@ def insert_platform_notice(connection: Connection, notice: PlatformNotice, make_
     """Write an outbox row; False: it was told before, and is left out. Raises RowIdTakenError."""
     body = {"name": notice.name, **notice.about, "text": notice.text, "occurred_at_ms": notice.at_ms}
     key = f"{notice.name}:{notice.occasion}"[:128]
-    if _insert(connection, make_id(), PLATFORM, notice.name, key, body, notice.at_ms):
-        return True
-    if connection.scalar(select(outbox.c.id).where(outbox.c.dedupe_key == key)) is None:
-        # Left out although it is new: another process drew the same row id.
-        raise RowIdTakenError(f"the row id for the notice {key} is taken")
-    return False
+    return _insert(connection, make_id(), PLATFORM, notice.name, key, body, notice.at_ms)
 
 
 def _insert(
@@ -79,4 +74,9 @@ def _insert(
     )
     text = msgspec.json.encode(body).decode()
     row = (row_id, account, name, dedupe_key, text, PENDING_DELIVERY, at_ms, at_ms)
-    return insert_rows(connection, outbox, columns, [row], skip="dedupe_key") == 1
+    if insert_rows(connection, outbox, columns, [row], skip="dedupe_key") == 1:
+        return True
+    if connection.scalar(select(outbox.c.id).where(outbox.c.dedupe_key == dedupe_key)) is None:
+        # Left out although it is new: another process drew the same row id.
+        raise RowIdTakenError(f"the row id for the notice {dedupe_key} is taken")
+    return False

@@ -111,6 +111,8 @@ def test_what_is_blocked_already_gets_the_new_end(office: Office) -> None:
         ("::1", "not_blockable"),
         ("10.0.0.7", "not_blockable"),
         ("10.0.0.0/8", "not_blockable"),
+        ("172.18.0.1", "not_blockable"),
+        ("fd00::1", "not_blockable"),
         ("0.0.0.0/0", "bad_address"),
         ("::/0", "bad_address"),
         ("203.0.113.7/24", "bad_address"),
@@ -122,6 +124,11 @@ def test_neither_stripe_nor_a_proxy_nor_this_machine_can_be_blocked(
 ) -> None:
     assert refusal(lambda: office.block(text)) == code
     assert office.blocked() == []
+
+
+def test_a_proxy_that_nobody_named_is_not_blocked_for_all_who_stand_behind_it(office: Office) -> None:
+    with pytest.raises(RefusedError, match="TRUSTED_PROXIES"):
+        office.block("192.168.7.20")
 
 
 def test_an_address_that_stripe_published_later_cannot_be_blocked_either(office: Office) -> None:

@@ -1,8 +1,11 @@
 """Channels to other people's servers: what is sent there, and what each answer means."""
 
 import json
+import socket
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -155,6 +158,40 @@ def test_of_a_large_answer_only_the_beginning_is_read(there: StandIn) -> None:
     assert len(str(failure(slack(there)))) < 300
     there.usually = Says(200, b"x" * 10 * ANSWER_BYTES)
     slack(there).deliver(notice())
+
+
+@contextmanager
+def dripping(head: bytes, *, hangs_up: bool) -> Iterator[str]:
+    """A server that sends `head`, then a byte now and then for 10 s or until it is left; or nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            with suppress(OSError), server.accept()[0] as caller:
+                caller.recv(65_536)
+                caller.sendall(head)
+                for _ in range(0 if hangs_up else 200):
+                    caller.sendall(b"x")
+                    time.sleep(0.05)
+
+        work = threading.Thread(target=serve, daemon=True)
+        work.start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}/"
+        work.join(30)
+        assert not work.is_alive()
+
+
+def test_whoever_answers_byte_by_byte_is_not_waited_for() -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 10000\r\n\r\n"
+    with dripping(head, hangs_up=False) as url:
+        answer = line("the portal", url, 0.5).post(b"{}", {})
+    assert answer.status == 200
+    assert len(answer.body) < 10_000
+
+
+def test_what_was_taken_is_not_sent_again_because_the_answer_breaks_off() -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 10000\r\n\r\nok"
+    with dripping(head, hangs_up=True) as url:
+        SlackChannel(line("Slack", url), line("Slack", url), "production").deliver(notice("alert.test"))
 
 
 @pytest.mark.parametrize(

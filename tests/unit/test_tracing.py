@@ -2,17 +2,19 @@
 
 import subprocess
 import sys
+import threading
 import time
 from typing import Any
 
 import pytest
 
+from payouts import tracing
 from payouts.meters import Meters
 from payouts.outcome import BatchResult, Outcome
 from payouts.record import Record
 from payouts.settings import Settings
 from payouts.states import EventStatus
-from payouts.tracing import first_span_id_of, open_traces, trace_id_of
+from payouts.tracing import Traces, first_span_id_of, open_traces, trace_id_of
 from tests.support.catcher import Caught, catching
 
 
@@ -172,3 +174,24 @@ def test_what_is_off_is_not_imported() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_a_collector_that_hangs_does_not_hold_up_the_end_of_a_process(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+
+    waited_out, over = threading.Event(), threading.Event()
+
+    class Hangs(SpanExporter):
+        def export(self, spans: Any) -> SpanExportResult:
+            if not over.wait(30):
+                waited_out.set()
+            return SpanExportResult.SUCCESS
+
+    monkeypatch.setattr(tracing, "EXPORT_WITHIN_S", 0.2)
+    traces = Traces(Hangs(), 1.0, "worker", "test")
+    traces.received("evt_1", "payout.paid", time.time_ns())
+    traces.close()
+    assert not waited_out.is_set()
+    over.set()
