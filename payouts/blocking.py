@@ -53,8 +53,9 @@ def block(
     if NEAR.overlapping(network) is not None:
         raise RefusedError(
             "not_blockable",
-            f"{network_text(network)} cannot be blocked: it is of a network of your own, so most likely a proxy "
-            "with everybody behind it, Stripe too: name it in TRUSTED_PROXIES, and block whom it then names",
+            f"{network_text(network)} cannot be blocked: it is of a network of your own, so most likely a "
+            "proxy with everybody behind it, Stripe too: name it in TRUSTED_PROXIES, and block whom it then "
+            "names",
         )
     _check_until(until_ms, now_ms, BLOCK_MOST_MS, "an address is blocked")
     name = network_text(network)

@@ -22,8 +22,8 @@ NEAR = Networks(
         *("fc00::/7", "fe80::/10"),
     )
 )
-"""Networks of one's own. Whoever seems to ask from there is most often a proxy that TRUSTED_PROXIES lacks, with
-everybody behind it, Stripe too."""
+"""Networks of one's own. Whoever seems to ask from there is most often a proxy that TRUSTED_PROXIES lacks,
+with everybody behind it, Stripe too."""
 PREFIX_LEAST = {4: 8, 6: 19}
 """The largest network that can be blocked, by the version of the protocol: what one provider may have."""
 

@@ -71,8 +71,8 @@ class Line:
             raise self._silent(f"could not be reached ({type(error).__name__})") from None
 
     def _begun(self, response: "Response") -> bytes:
-        # The status says what became of it. So nobody is waited for who trickles or hangs in the middle of the
-        # body: as a failure it would be sent once more to somebody who has it.
+        # The status says what became of it. So nobody is waited for who trickles or hangs in the middle of
+        # the body: as a failure it would be sent once more to somebody who has it.
         import httpx
 
         begun, until_s = b"", time.monotonic() + self._timeout_s

@@ -1,4 +1,4 @@
-"""Notices about partners are in the outbox once for each occasion, and none is lost to a row id drawn twice."""
+"""Notices about partners are told once for each occasion, and none is lost to a row id drawn twice."""
 
 import pytest
 import sqlalchemy as sa
@@ -6,9 +6,13 @@ from sqlalchemy import Engine
 
 from payouts.errors import RowIdTakenError
 from payouts.ids import IdMaker
-from payouts.storage.partner_notices import PlatformNotice, insert_partner_notice, insert_platform_notice
-from payouts.storage.partner_notices import PartnerNotice as About
-from tests.support.partners import partner
+from payouts.storage.partner_notices import (
+    PartnerNotice,
+    PlatformNotice,
+    insert_partner_notice,
+    insert_platform_notice,
+)
+from tests.support.requests import a_partner
 
 NOW_MS = 1_790_000_000_000
 
@@ -18,7 +22,7 @@ def test_a_notice_whose_row_id_another_process_has_drawn_is_not_lost(shared_engi
     taken = make_id()
     with shared_engine.begin() as connection:
         insert_platform_notice(connection, PlatformNotice("alert.test", NOW_MS, "a", "1"), lambda: taken)
-    about = About("alert.email_bouncing", partner(), NOW_MS, "mail comes back", "1")
+    about = PartnerNotice("alert.email_bouncing", a_partner(), NOW_MS, "mail comes back", "1")
     with shared_engine.begin() as connection, pytest.raises(RowIdTakenError):
         insert_partner_notice(connection, about, lambda: taken)
     with shared_engine.begin() as connection:
