@@ -99,7 +99,7 @@ def _config(**attributes: Any) -> Config:
 @contextmanager
 def _turn(connection: Connection) -> Iterator[None]:
     if connection.dialect.name == "sqlite":
-        # BEGIN IMMEDIATE, which every transaction here starts with, already lets one in at a time.
+        # BEGIN IMMEDIATE, which the one transaction of an upgrade starts with, already lets one in at a time.
         yield
         return
     got = connection.execute(
