@@ -42,7 +42,7 @@ test-long: install ## the tests that take many minutes, those of the compose fil
 	$(MAKE) test-compose
 
 test-compose: install ## the compose file in a Docker engine, which is started if none answers; PART=… of it
-	deploy/ci/engine $(BIN)/pytest -m "compose $(PART)" tests/e2e/test_compose.py
+	deploy/ci/engine $(BIN)/pytest -m "compose $(PART)" tests/e2e/test_compose.py tests/e2e/test_compose_runbook.py
 
 test-tools: ## what some tests need from npm, in tests/node_modules; without it they are left out
 	npm install --prefix tests --no-package-lock --ignore-scripts --no-audit --no-fund

@@ -4,7 +4,7 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import httpx
@@ -17,6 +17,9 @@ from tests.support.stack import SECRET, Stack, check_promises
 REPOSITORY = Path(__file__).resolve().parents[2]
 PROJECT = "payoutstest"
 IMAGE = "payouts:test"
+DOCKER = REPOSITORY / "deploy" / "ci" / "docker"
+"""With a `docker compose`, also where only the older docker-compose is."""
+FILES = ("docker-compose.yml", "deploy/ci/compose.tests.yml")
 UP_WITHIN_S = 240
 ROLES = ("proxy", "receiver", "worker", "scheduler", "api", "console")
 STORES = ("mysql", "redis", "prometheus", "alertmanager")
@@ -26,23 +29,21 @@ def why_no_engine() -> str | None:
     """Why the compose file cannot be brought up here; None where it can."""
     if shutil.which("docker") is None:
         return "docker is not installed"
-    if _compose() is None:
+    if _answers("docker", "compose", "version") is None and shutil.which("docker-compose") is None:
         return "neither `docker compose` nor docker-compose is installed"
-    if subprocess.run(["docker", "info"], capture_output=True, check=False).returncode:
+    if _answers("docker", "info") is None:
         return "no Docker engine answers: `make test-compose` starts one"
     return None
 
 
-def _compose() -> list[str] | None:
-    asked = subprocess.run(["docker", "compose", "version"], capture_output=True, check=False)
-    if asked.returncode == 0:
-        return ["docker", "compose"]
-    return ["docker-compose"] if shutil.which("docker-compose") else None
+def _answers(*command: str) -> str | None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return None if done.returncode else done.stdout
 
 
-def docker(*words: str) -> str:
+def docker(*words: str, env: Mapping[str, str] | None = None) -> str:
     """What `docker` prints; a failure of it fails the test with what it said."""
-    done = subprocess.run(["docker", *words], capture_output=True, text=True, check=False)
+    done = subprocess.run([DOCKER, *words], env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"docker {' '.join(words)}: {done.stdout}{done.stderr}"
     return done.stdout.strip()
 
@@ -50,11 +51,14 @@ def docker(*words: str) -> str:
 class Deployment:
     """The whole service in containers, and all that was delivered to it so far."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *more_files: str) -> None:
+        """`more_files`: of compose, added to FILES."""
         self.proxy_port, self.console_port, self.mysql_port = free_port(), free_port(), free_port()
         self.prometheus_port, self.alertmanager_port = free_port(), free_port()
         self.env = {
             **os.environ,
+            "COMPOSE_PROJECT_NAME": PROJECT,
+            "COMPOSE_FILE": os.pathsep.join(str(REPOSITORY / name) for name in (*FILES, *more_files)),
             "PAYOUTS_IMAGE": IMAGE,
             "MYSQL_PASSWORD": "tests-only",
             "STRIPE_WEBHOOK_SECRET": SECRET,
@@ -72,27 +76,12 @@ class Deployment:
         self._acknowledged: set[str] = set()
 
     def compose(self, *words: str) -> None:
-        command = _compose()
-        assert command is not None
-        files = ["-f", "docker-compose.yml", "-f", "deploy/ci/compose.tests.yml"]
-        done = subprocess.run(
-            [*command, "-p", PROJECT, *files, *words],
-            cwd=REPOSITORY,
-            env=self.env,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, f"compose {' '.join(words)}: {done.stdout}{done.stderr}"
+        docker("compose", *words, env=self.env)
 
     def up(self, *words: str) -> None:
-        """Bring everything up and wait until each container is healthy.
-
-        By compose itself where it can wait; the older one has no `--wait`.
-        """
-        waits = ["--wait"] if can_wait() else []
-        self.compose("up", "-d", "--no-build", *waits, *words)
-        self.wait_healthy()
+        """Bring everything up and wait until each container is healthy, and the proxy has a receiver."""
+        self.compose("up", "-d", "--no-build", "--wait", *words)
+        wait_until("the proxy has a receiver", self.is_serving, UP_WITHIN_S, 0.3)
 
     def down(self) -> None:
         self.stack.engine.dispose()
@@ -152,11 +141,6 @@ class Deployment:
             wait_until(
                 f"{service} is back", lambda each=container: _state(each, ".Health.Status") == "healthy", 90
             )
-
-
-def can_wait() -> bool:
-    """Whether this compose knows `--wait`: the older one does not."""
-    return _compose() == ["docker", "compose"]
 
 
 def new_version() -> str:

@@ -7,7 +7,8 @@ reader doesn't see is in comments:
     <!-- scene: the database dies -->       the test makes it so before the next block
     <!-- fails with: 1 -->                  the next block ends with this code
     <!-- waits: 20 s -->                    the next block is run again until it prints what is shown
-    <!-- not run: a cluster is needed -->   the next block is left alone, for this reason
+    <!-- not run: a cluster is needed -->   the next block is left alone, for this reason, unless the reader
+                                            says that it does not hold for them
 """
 
 import os
@@ -123,13 +124,15 @@ class Reader:
     scenes: Mapping[str, Callable[[], object]]
     variables: dict[str, str] = field(default_factory=dict)
     """What blocks exported, for those that follow."""
+    runs: frozenset[str] = frozenset()
+    """Reasons to leave a block alone that do not hold here."""
 
     def follow(self, blocks: list[Block]) -> None:
         for block in blocks:
             for scene in block.scenes:
                 assert scene in self.scenes, f"{self._at(block)}: no scene is called {scene!r}"
                 self.scenes[scene]()
-            if block.not_run is None:
+            if block.not_run is None or block.not_run in self.runs:
                 self._run(block)
 
     def _run(self, block: Block) -> None:
