@@ -1,8 +1,8 @@
-"""The runbook, followed on the compose file as it is deployed: each trouble is provoked in its containers, each
-command of the page typed as an operator of it would, and the page says when it is over.
+"""The runbook, followed on the compose file as it is deployed: each trouble is provoked in its containers,
+each command of the page typed as an operator of it would, and the page says when it is over.
 
-`make test-compose` runs it, beside tests/e2e/test_compose.py. tests/e2e/test_runbook.py follows the same page on
-processes, where there is no Docker engine.
+`make test-compose` runs it, beside tests/e2e/test_compose.py. tests/e2e/test_runbook.py follows the same page
+on processes, where there is no Docker engine.
 """
 
 import os
@@ -14,7 +14,15 @@ import httpx
 import pytest
 
 from tests.e2e.test_runbook import CONTAINERS, PAGE
-from tests.support.compose import DOCKER, REPOSITORY, Deployment, build_images, docker, why_no_engine
+from tests.support.compose import (
+    DOCKER,
+    PASSWORD,
+    REPOSITORY,
+    Deployment,
+    build_images,
+    docker,
+    why_no_engine,
+)
 from tests.support.handbook import Reader, blocks_of, surroundings
 from tests.support.incidents import Incidents
 from tests.support.payments import Payments, make_endpoints
@@ -76,15 +84,16 @@ def is_up(sandbox: Sandbox) -> bool:
 
 
 def begin(deployment: Deployment) -> Containers:
-    """Bring all of it up, and have two payouts paid. The secrets that Stripe signs with come before everything
-    else, as they do in life."""
+    """Bring all of it up, and have two payouts paid. What Stripe signs with is known before all else is up."""
     port = free_port()
-    deployment.env |= {"SANDBOX_PORT": str(port), "STRIPE_API_KEY": KEY}
+    (deployment.secrets / "mysql" / "database_password").unlink()
+    deployment.env |= {"SANDBOX_PORT": str(port), "STRIPE_API_KEY": KEY, "MYSQL_PASSWORD": PASSWORD}
     deployment.compose("up", "-d", "--no-build", "stripe")
     sandbox = Sandbox(f"http://127.0.0.1:{port}")
     wait_until("the sandbox answers", lambda: is_up(sandbox))
     secrets = make_endpoints(sandbox, "http://proxy:8080/api/webhooks/stripe")
-    deployment.env |= secrets
+    for name, secret in secrets.items():
+        deployment.keep_secret(name.lower(), secret)
     deployment.up()
     token = type_payouts(deployment, "people", "add", "anna", "--role", "admin").split()[-1]
     payments = Payments(deployment.stack, sandbox, 1, secrets)

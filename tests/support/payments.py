@@ -184,7 +184,7 @@ def _live(entry: dict[str, Any]) -> list[Any]:
 
 
 def make_endpoints(sandbox: Sandbox, url: str) -> dict[str, str]:
-    """The platform's endpoint and the Connect endpoint, both at `url`; the settings that hold their secrets."""
+    """The platform's endpoint and the Connect one, both at `url`; the settings that hold their secrets."""
     endpoints = sandbox.client().v1.webhook_endpoints
     secrets = [
         endpoints.create({"url": url, "enabled_events": ["*"], "connect": connect}).secret or ""
