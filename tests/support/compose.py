@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
+from ipaddress import ip_network
 from pathlib import Path
 
 import httpx
@@ -106,6 +107,13 @@ class Deployment:
             *("--filter", f"label=com.docker.compose.project={PROJECT}"),
             *("--filter", f"label=com.docker.compose.service={service}"),
         ).split()
+
+    def gateway(self) -> str:
+        """The address at which this machine is seen from the network `front`, which must be there."""
+        subnet = docker(
+            "network", "inspect", "--format", "{{(index .IPAM.Config 0).Subnet}}", f"{PROJECT}_front"
+        )
+        return str(next(ip_network(subnet).hosts()))  # the first one is the engine's own
 
     def wait_healthy(self, *services: str, within_s: float = UP_WITHIN_S) -> None:
         for service in services or (*STORES, *ROLES):
