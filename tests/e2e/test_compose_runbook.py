@@ -37,6 +37,7 @@ SANDBOX_FILE = "deploy/ci/compose.sandbox.yml"
 
 pytestmark = [
     pytest.mark.compose,
+    pytest.mark.long,  # every command starts in a container, and alerts take the time that they take
     pytest.mark.skipif(bool(why_no_engine()), reason=f"left out: {why_no_engine()}"),
 ]
 
