@@ -219,7 +219,7 @@ class MySqlServer(SqlServer):
         assert program
         # Names are not looked up, so `root` of localhost is nobody who comes over TCP.
         people = self.folder / "people.sql"
-        people.write_text("CREATE USER root@'127.0.0.1'; GRANT ALL ON *.* TO root@'127.0.0.1' WITH GRANT OPTION;\n")
+        people.write_text("CREATE USER root@'127.0.0.1'; GRANT ALL ON *.* TO root@'127.0.0.1';\n")
         return [
             *(program, "--no-defaults", "--initialize-insecure", f"--datadir={self.folder}/data"),
             *(f"--init-file={people}", f"--user={_user()}"),
