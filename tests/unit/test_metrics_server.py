@@ -1,7 +1,9 @@
 """Metrics are served on a port of their own, to a few at once, and say nothing else."""
 
+import contextlib
 import socket
 import threading
+from collections.abc import Iterator, Sequence
 
 import httpx
 import pytest
@@ -41,11 +43,69 @@ def test_a_port_that_is_taken_is_named_with_what_to_do() -> None:
 def test_who_opens_many_connections_gets_no_more_threads() -> None:
     with MetricsServer(lambda: b"fine\n", "127.0.0.1", 0) as server:
         idle = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(3 * AT_ONCE)]
-        # The first take all the room; the others are closed, or wait in the backlog.
-        closed = next(each for each in reversed(idle) if each.recv(1) == b"")
-        assert closed
+        # Each that comes takes the place of the one that has waited the longest without asking.
+        assert idle[0].recv(1) == b""
         serving = [each for each in threading.enumerate() if "process_request_thread" in each.name]
         assert len(serving) <= AT_ONCE
         for each in idle:
             each.close()
         assert httpx.get(f"http://127.0.0.1:{server.port}/metrics", timeout=20).text == "fine\n"
+
+
+@contextlib.contextmanager
+def dripping(connections: Sequence[socket.socket]) -> Iterator[None]:
+    """While it is entered, a byte of a header comes on each now and then."""
+    stop = threading.Event()
+
+    def drip() -> None:
+        while not stop.wait(0.05):
+            for each in connections:
+                with contextlib.suppress(OSError):
+                    each.send(b"x")
+
+    thread = threading.Thread(target=drip)
+    thread.start()
+    yield
+    stop.set()
+    thread.join()
+
+
+def test_callers_that_send_a_byte_at_a_time_keep_no_scrape_out() -> None:
+    with MetricsServer(lambda: b"fine\n", "127.0.0.1", 0, within_s=3600) as server:
+        slow = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(AT_ONCE)]
+        for each in slow:
+            each.send(b"GET /metrics HTTP/1.0\r\nX: ")
+        with dripping(slow):
+            scraped = [
+                httpx.get(f"http://127.0.0.1:{server.port}/metrics", timeout=20).text for _ in range(8)
+            ]
+        for each in slow:
+            each.close()
+    assert scraped == ["fine\n"] * 8
+
+
+def test_a_connection_ends_in_its_time_however_it_is_spread() -> None:
+    with MetricsServer(lambda: b"fine\n", "127.0.0.1", 0, within_s=0.5) as server:
+        slow = socket.create_connection(("127.0.0.1", server.port), timeout=30)
+        slow.send(b"GET /metrics HTTP/1.0\r\nX: ")
+        with dripping([slow]):
+            assert slow.recv(1) == b"", "it is still waited for"
+        slow.close()
+
+
+def test_where_no_thread_can_be_started_the_next_scrape_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    with MetricsServer(lambda: b"fine\n", "127.0.0.1", 0) as server:
+        at = f"http://127.0.0.1:{server.port}/metrics"
+        start = threading.Thread.start
+
+        def refuse(thread: threading.Thread) -> None:
+            if "process_request_thread" in thread.name:
+                raise RuntimeError("can't start new thread")
+            start(thread)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(threading.Thread, "start", refuse)
+            for _ in range(2 * AT_ONCE):
+                with pytest.raises(httpx.TransportError):
+                    httpx.get(at, timeout=20)
+        assert httpx.get(at, timeout=20).text == "fine\n"
