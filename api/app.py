@@ -75,7 +75,8 @@ def build_app(settings: Settings, troubles: Troubles | None = None) -> Starlette
     )
     meters = Meters(desk.meter, guard, only_here=[troubles or Troubles()])
     pulse = open_pulse(settings, "api", meters, engine)
-    metrics = served(open_render(settings, pulse), settings.metrics_host, settings.metrics_port)
+    render = open_render(settings, pulse, door=settings.api_port)
+    metrics = served(render, settings.metrics_host, settings.metrics_port)
     return make_app(desk, pulse, open_health(settings), metrics)
 
 

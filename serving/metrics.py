@@ -15,6 +15,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any
 
+import structlog
+
 PATH = "/metrics"
 AT_ONCE = 4
 CONNECTION_WITHIN_S = 5.0
@@ -22,6 +24,8 @@ CONNECTION_WITHIN_S = 5.0
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _BUSY_FOR_S = 0.25
 """How long one that comes waits for room, before the slowest to ask must make it."""
+AGAIN_S = 5.0
+"""How long after it could not listen it is tried again."""
 _NOTICES_END_S = 0.1
 
 
@@ -62,9 +66,45 @@ class MetricsServer:
             self._server = None
 
 
-def served(render: Callable[[], bytes] | None, host: str, port: int) -> AbstractContextManager[object]:
-    """While it is entered, what `render` gives is served; nothing is, where that is None."""
-    return nullcontext() if render is None else MetricsServer(render, host, port)
+def served(
+    render: Callable[[], bytes] | None, host: str, port: int, again_s: float = AGAIN_S
+) -> AbstractContextManager[object]:
+    """While it is entered, what `render` gives is served; nothing is, where that is None.
+
+    Where it cannot listen, as a port is taken, that is logged as an error and tried again: a process is there
+    for its work, and does it unwatched rather than not at all.
+    """
+    return nullcontext() if render is None else _Served(MetricsServer(render, host, port), again_s)
+
+
+class _Served:
+    def __init__(self, server: MetricsServer, again_s: float) -> None:
+        self._server, self._again_s = server, again_s
+        self._over = threading.Event()
+        self._trying: threading.Thread | None = None
+
+    def __enter__(self) -> None:
+        try:
+            self._server.__enter__()
+        except OSError as error:
+            structlog.get_logger().error(
+                "metrics.not_served", error=str(error), next=f"tried again every {self._again_s:g} s"
+            )
+            self._trying = threading.Thread(target=self._try_again, name="metrics: again", daemon=True)
+            self._trying.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        if self._trying is not None:
+            self._trying.join()
+        self._server.__exit__()
+
+    def _try_again(self) -> None:
+        while not self._over.wait(self._again_s):
+            with suppress(OSError):
+                self._server.__enter__()
+                structlog.get_logger().info("metrics.served", port=self._server.port)
+                return
 
 
 @dataclass(slots=True)

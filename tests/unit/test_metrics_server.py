@@ -3,12 +3,19 @@
 import contextlib
 import socket
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import httpx
 import pytest
+from structlog.testing import capture_logs
 
+from api.app import build_app as api
+from console.web.app import build_app as console
+from payouts.errors import SettingsError
+from payouts.settings import Settings
 from serving.metrics import AT_ONCE, MetricsServer, served
+from tests.support.servers import wait_until
+from webhooks.app import build_app as receiver
 
 
 def test_it_serves_metrics_and_nothing_else() -> None:
@@ -38,6 +45,51 @@ def test_a_port_that_is_taken_is_named_with_what_to_do() -> None:
         MetricsServer(bytes, "127.0.0.1", server.port),
     ):
         pass
+
+
+def test_where_a_port_is_taken_the_work_goes_on_and_metrics_come_once_it_is_free() -> None:
+    with MetricsServer(lambda: b"old\n", "127.0.0.1", 0) as old, capture_logs() as logged:
+        at = f"http://127.0.0.1:{old.port}/metrics"
+        new = served(lambda: b"new\n", "127.0.0.1", old.port, again_s=0.05)
+        new.__enter__()
+        assert httpx.get(at).text == "old\n"
+
+    def is_new() -> bool:
+        try:
+            return httpx.get(at).text == "new\n"
+        except httpx.HTTPError:
+            return False
+
+    wait_until("it is served", is_new)
+    new.__exit__(None, None, None)
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(at)
+    assert [(line["event"], line["log_level"]) for line in logged] == [("metrics.not_served", "error")]
+    assert "METRICS_PORT of its own" in logged[0]["error"]
+
+
+def test_a_process_that_ends_before_its_port_is_free_just_ends() -> None:
+    with (
+        MetricsServer(bytes, "127.0.0.1", 0) as old,
+        capture_logs(),
+        served(bytes, "127.0.0.1", old.port, again_s=3600),
+    ):
+        pass
+
+
+@pytest.mark.parametrize(("build", "role"), [(receiver, "receiver"), (api, "api"), (console, "console")])
+def test_the_port_where_others_are_served_is_not_taken_for_metrics(
+    build: Callable[[Settings], object], role: str
+) -> None:
+    settings = Settings(
+        database_url="sqlite://",
+        redis_url="redis://127.0.0.1:1/0",
+        stripe_webhook_secret="whsec_" + "x" * 32,
+        metrics_port=9464,
+        **{f"{role}_port": 9464},
+    )
+    with pytest.raises(SettingsError, match="METRICS_PORT is 9464, where this process serves others"):
+        build(settings)
 
 
 def test_who_opens_many_connections_gets_no_more_threads() -> None:
