@@ -235,7 +235,7 @@ def test_operators_see_and_change_limits_and_blocks_by_command(
     shown = desk.ok("limits")
     assert "a launch (olga; else 6,000)" in shown
     assert "a flood" in shown
-    assert "never limited or blocked: 12 addresses of Stripe's, as built in" in shown
+    assert "never limited or blocked: 15 addresses of Stripe's, as built in" in shown
     found = json.loads(desk.ok("limits", "--json"))
     by_route = {each["route"]: each for each in found["limits"]}
     assert (by_route["api-read"]["per_minute"], by_route["api-read"]["per_minute_now"]) == (6_000, 20_000)
