@@ -76,7 +76,7 @@ def build_app(settings: Settings, troubles: Troubles | None = None) -> Starlette
     desk = Desk(
         *(engine, pool, messages.send_payout, now_ms, IdMaker(), closing, kept, lists), doorkeeper=doorkeeper
     )
-    meters = Meters(desk.meter, guard, only_here=[troubles or Troubles()])
+    meters = Meters(desk.meter, guard, only_here=[doorkeeper.failures, troubles or Troubles()])
     pulse = open_pulse(settings, "api", meters, engine)
     render = open_render(settings, pulse, door=settings.api_port)
     metrics = served(render, settings.metrics_host, settings.metrics_port)

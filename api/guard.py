@@ -9,10 +9,11 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.access import note
+from api.access import note, noted
 from api.pool import Pool
 from api.telling import tell
 from payouts.addresses import counted_as
+from payouts.auth_failures import AuthFailures, kind_of
 from payouts.errors import PayoutsError
 from payouts.guard import Guard
 from payouts.logs import get_logger
@@ -36,6 +37,7 @@ class Doorkeeper:
     ) -> None:
         """`live` reads the digests of tokens that are good at a time in ms, so many of them at the most."""
         self.guard = guard
+        self.failures = AuthFailures("api")
         self._live = live
         self._good: Collection[str] | None = None
         """Digests of tokens that were good when they were read last. None: they never were."""
@@ -77,8 +79,9 @@ class Doorkeeper:
         rate = self.rejections.over(counted_as(address))
         return None if rate is None or self._is_known(scope) else rate
 
-    def refused(self, address: str) -> None:
-        """Count a request whose token was missing or let nobody in."""
+    def refused(self, address: str, code: str) -> None:
+        """Count a request whose token was missing or let nobody in, for `code`."""
+        self.failures.note(kind_of(code))
         if not self.guard.is_stripe(address):
             self.rejections.count(counted_as(address))
 
@@ -115,7 +118,7 @@ class Guarded:
         async def told(message: Message) -> None:
             if message["type"] == "http.response.start":
                 if message["status"] == UNAUTHORIZED:
-                    self._doorkeeper.refused(address)
+                    self._doorkeeper.refused(address, str(noted(scope, "code")))
                 if message["status"] in _NOTED:
                     note(scope, client=address)
                 rate: Rate | None = scope.get(_RATE)

@@ -70,6 +70,14 @@ METRICS = _by_name(
     ),
     Metric("payouts_blocked_requests_total", "counter", "Requests from blocked addresses.", ["role"], WEB),
     Metric(
+        "payouts_auth_failures_total",
+        "counter",
+        "Requests and sign-ins that let nobody in. `kind`: missing, unknown (a token), ended (a token), "
+        "session, provider, refused, throttled.",
+        ["role", "kind"],
+        "api, console",
+    ),
+    Metric(
         "payouts_http_request_seconds",
         "histogram",
         "The time from a request's header to the end of its answer.",

@@ -15,6 +15,7 @@ from console.web.server import address_of
 from console.web.session import SIGNING_IN_S
 from console.web.throttle import ThrottledError
 from payouts.access import Step
+from payouts.auth_failures import AuthFailure, kind_of
 from payouts.clock import iso
 from payouts.directory import admit_identity
 from payouts.errors import ProviderDownError, RefusedError, SignInError
@@ -73,6 +74,7 @@ class Door:
             kept = {**kept, "next": local_path(request.query_params.get("next"))}
             secret = await run_in_threadpool(self._parts.sessions.keep_signing_in, kept)
         except RefusedError as error:
+            self._parts.failures.note(kind_of(error.code))
             return self._form(request, 503, str(error))
         except redis.RedisError:
             return self._form(request, 503, _NO_REDIS)
@@ -99,6 +101,7 @@ class Door:
             identity = await self._provider.finish(kept, request.query_params, self._redirect_uri)
             answer = await run_in_threadpool(self._admit, identity, kept.get("next"), address)
         except ThrottledError as error:
+            self._parts.failures.note(AuthFailure.THROTTLED)
             answer = self._form(request, 429, str(error))
             answer.headers["Retry-After"] = str(error.again_in_s)
         except RefusedError as error:
@@ -131,6 +134,7 @@ class Door:
         return answer
 
     def _refused(self, request: Request, error: RefusedError, address: str) -> Response:
+        self._parts.failures.note(kind_of(error.code))
         self._parts.throttle.failed(address)
         noted = dict(error.for_log) if isinstance(error, SignInError) else {}
         get_logger().warning("console.sign_in_refused", code=error.code, client=address, **noted)
@@ -164,10 +168,13 @@ class Door:
             check_origin(request)
             actor = self._actor(form.get("token", ""), address)
         except ThrottledError as error:
+            self._parts.failures.note(AuthFailure.THROTTLED)
             answer = self._form(request, 429, str(error), form.get("next"))
             answer.headers["Retry-After"] = str(error.again_in_s)
             return answer
         except RefusedError as error:
+            if error.code != "forged":
+                self._parts.failures.note(kind_of(error.code))
             status = 403 if error.code == "forged" else 401
             return self._form(request, status, str(error), form.get("next"))
         answer = RedirectResponse(local_path(form.get("next")), 303)

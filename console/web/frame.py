@@ -20,6 +20,7 @@ from console.web.call import Call, NotSentError, json_response, local_path, want
 from console.web.flash import TOLD_COOKIE, Flash
 from console.web.parts import Parts
 from console.web.visitor import Visitor, by_bearer, by_session
+from payouts.auth_failures import AuthFailure, kind_of
 from payouts.errors import NotFoundError, PayloadUnavailableError, PayoutsError, RefusedError
 from payouts.logs import get_logger, redact
 from payouts.people import Scope
@@ -60,7 +61,10 @@ class Frame:
         return endpoint
 
     def visitor(self, request: Request) -> Visitor | None:
-        """Who asks; None: nobody who is signed in. TokenError for a bearer token that lets nobody in."""
+        """Who asks; None: nobody who is signed in. TokenError for a bearer token that lets nobody in.
+
+        Counts those who are not let in, though they hold something that would let somebody in.
+        """
         with reading(self.parts.engine) as connection:
             return self._visitor(connection, request)
 
@@ -107,11 +111,18 @@ class Frame:
 
     def _visitor(self, connection: Connection, request: Request) -> Visitor | None:
         header = request.headers.get("authorization")
-        now_ms = self.parts.clock()
+        now_ms, failures = self.parts.clock(), self.parts.failures
         if header is not None:
-            return by_bearer(connection, header, now_ms)
+            try:
+                return by_bearer(connection, header, now_ms)
+            except TokenError as error:
+                failures.note(kind_of(error.code))
+                raise
         cookie = request.cookies.get(cookie_name(self.parts))
-        return by_session(connection, self.parts.sessions, cookie, now_ms)
+        visitor = by_session(connection, self.parts.sessions, cookie, now_ms)
+        if visitor is None and cookie:
+            failures.note(AuthFailure.SESSION)
+        return visitor
 
     def _told(self, request: Request, visitor: Visitor) -> Flash | None:
         if visitor.session is None or request.method != "GET" or TOLD_COOKIE not in request.cookies:

@@ -137,7 +137,7 @@ def test_tokens_are_read_at_the_start_and_then_only_while_somebody_floods(door: 
     doorkeeper.learn()
     assert len(read) == 1
     for _ in range(SMALL[RouteGroup.API_REFUSED]):
-        doorkeeper.refused("203.0.113.9")
+        doorkeeper.refused("203.0.113.9", "token_unknown")
     doorkeeper.learn()
     assert len(read) == 2
 
