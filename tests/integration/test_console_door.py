@@ -5,7 +5,10 @@ from pathlib import Path
 
 import httpx2 as httpx
 import pytest
+import sqlalchemy as sa
+from starlette.testclient import TestClient
 
+from console.web.throttle import ALL_TOGETHER
 from payouts.access import Step, deactivate, revoke_token
 from payouts.ids import IdMaker
 from payouts.people import Role
@@ -13,7 +16,7 @@ from payouts.storage.audit_rows import entry_list
 from payouts.storage.people_rows import TOKENS, find_person
 from payouts.storage.people_tables import tokens
 from payouts.storage.queries import Filters, reading
-from payouts.tokens import digest_of
+from payouts.tokens import digest_of, new_token
 from tests.support.databases import migrated_file
 from tests.support.site import Site, hidden_fields, words_of
 
@@ -165,3 +168,42 @@ def test_with_redis_away_the_console_says_so(site: Site) -> None:
     site.redis_server.connected = False
     assert anna.client.get("/").status_code == 503
     assert "Redis does not answer" in anna.client.get("/").text
+
+
+def test_who_has_signed_in_from_there_is_not_locked_out_by_what_all_others_try(site: Site) -> None:
+    at_work, elsewhere = (TestClient(site.app, client=(ip, 1)) for ip in ("192.0.2.1", "192.0.2.2"))
+
+    def sign_in(client: TestClient, token: str) -> int:
+        return client.post("/sign-in", data={"token": token}, follow_redirects=False).status_code
+
+    good = site.token("anna")
+    assert sign_in(at_work, good) == 303
+    for number in range(3 * ALL_TOGETHER):
+        site.parts.throttle.failed(f"198.51.100.{number}")
+
+    assert sign_in(elsewhere, good) == 429
+    assert sign_in(at_work, good) == 303
+    assert [sign_in(at_work, new_token()) for _ in range(4)] == [401, 401, 401, 429], "its own tries count"
+
+
+def test_at_the_door_redis_or_a_database_that_is_away_is_said(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, good = site.client(), site.token("anna")
+    with monkeypatch.context() as away:
+        away.setattr(site.redis_server, "connected", False)
+        refused = client.post("/sign-in", data={"token": good})
+        assert refused.status_code == 503
+        assert "Redis does not answer" in words_of(refused.text)
+        client.cookies.set("payouts_session", "x")
+        asked = client.get("/api/auth/session")
+        assert (asked.status_code, asked.json()["error"]) == (503, "redis_unavailable")
+
+    with site.engine.begin() as connection:
+        connection.execute(sa.text("ALTER TABLE tokens RENAME TO gone"))
+    refused = client.post("/sign-in", data={"token": good})
+    assert refused.status_code == 503
+    assert "the database does not answer" in words_of(refused.text)
+    bearer = {"Authorization": f"Bearer {good}"}
+    asked = client.get("/api/auth/session", headers=bearer)
+    assert (asked.status_code, asked.json()["error"]) == (503, "database_unavailable")
