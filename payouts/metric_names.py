@@ -47,8 +47,9 @@ METRICS = _by_name(
     Metric(
         "payouts_signatures_rejected_total",
         "counter",
-        "Of those rejected, the ones whose signature did not verify.",
-        (),
+        "Of those rejected, the ones whose signature did not verify. `sender`: stripe (an address that "
+        "Stripe publishes), other.",
+        ["sender"],
         RECEIVER,
     ),
     Metric(

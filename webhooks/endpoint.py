@@ -48,6 +48,8 @@ class Counts:
     rejected: int = 0
     bad_signatures: int = 0
     """Of those rejected."""
+    bad_signatures_from_stripe: int = 0
+    """Of these, from an address that Stripe publishes: a secret that is wrong, not somebody else."""
     unavailable: int = 0
 
     def shown(self) -> dict[str, int]:
@@ -61,7 +63,8 @@ class Counts:
             (DELIVERIES, "other_mode"): self.other_mode,
             (DELIVERIES, "rejected"): self.rejected,
             (DELIVERIES, "unavailable"): self.unavailable,
-            (SIGNATURES,): self.bad_signatures,
+            (SIGNATURES, "stripe"): self.bad_signatures_from_stripe,
+            (SIGNATURES, "other"): self.bad_signatures - self.bad_signatures_from_stripe,
         }
 
 
@@ -194,6 +197,8 @@ class Endpoint:
         client, rate = None, None
         if self.doorkeeper is not None:
             client = self.doorkeeper.guard.address_of(scope)
+            if answer.bad_signature and self.doorkeeper.guard.is_stripe(client):
+                self.counts.bad_signatures_from_stripe += 1
             rate = self.doorkeeper.rejected(client)
         if rate is not None:
             # Neither a log line nor the reason: that is what a flood of them would cost.

@@ -67,7 +67,7 @@ def test_all_processes_expose_all_metrics(sqlite_stack: Stack) -> None:
         assert expected - here <= RARE.keys(), role
     receiver, worker = found["receiver"], found["worker"]
     assert receiver["payouts_deliveries_total", "stored"] == 1
-    assert receiver["payouts_signatures_rejected_total",] == 1
+    assert receiver["payouts_signatures_rejected_total", "other"] == 1
     assert receiver["payouts_batch_events_count", "intake"] == 1
     assert receiver["payouts_http_request_seconds_count", "receiver"] == 2
     assert receiver["payouts_breaker_open", "database"] == 0

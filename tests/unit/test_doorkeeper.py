@@ -114,6 +114,15 @@ def test_a_flood_over_the_limit_leaves_no_lines_in_the_log_and_is_counted() -> N
     assert receiver.guard.totals() == {("limits", "receiver", "receiver-refused"): 20}
 
 
+def test_what_stripe_itself_sends_unsigned_is_told_from_what_anybody_may_send() -> None:
+    receiver = Receiver(trusted="10.0.0.0/8")
+    receiver.statuses(2)
+    receiver.statuses(3, STRIPE)
+    receiver.statuses(1, PROXY, via=STRIPE)
+    totals = receiver.endpoint.counts.totals()
+    assert (totals["signatures", "stripe"], totals["signatures", "other"]) == (4, 2)
+
+
 def test_a_good_signature_is_taken_whatever_its_address_has_sent_before() -> None:
     receiver = Receiver()
     assert receiver.statuses(4) == [400, 400, 400, 429]
