@@ -29,11 +29,11 @@ from api.pool import Pool
 from api.schemas import Live
 from api.telling import tell, tell_http
 from payouts.clock import now_ms
+from payouts.every import every
 from payouts.guard import LOOK_EVERY_S, looking, sharing
 from payouts.ids import IdMaker
 from payouts.meters import Meters
 from payouts.pulse import Pulse, beating
-from payouts.rejections import every
 from payouts.settings import Settings
 from payouts.storage.kept_answers import KeptAnswers
 from payouts.storage.people_rows import live_digests

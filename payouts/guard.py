@@ -15,11 +15,12 @@ from payouts.addresses import LOOPBACK, Networks, caller_address, counted_as
 from payouts.blocks import Block, Decided
 from payouts.clock import Clock, iso
 from payouts.errors import PayoutsError, RefusedError
+from payouts.every import every
 from payouts.logs import get_logger
 from payouts.meters import BLOCKED, LIMITS, Counter, Totals
 from payouts.rate_limiter import RateLimiter
 from payouts.rates import Rate, RateLimits, RouteGroup
-from payouts.rejections import SHARE_EVERY_S, Rejections, every
+from payouts.rejections import SHARE_EVERY_S, Rejections
 from payouts.stripe_addresses import SNAPSHOT
 
 LOOK_EVERY_S = 3.0

@@ -5,15 +5,12 @@ own brings what was counted to Redis now and then, and learns there who is over 
 together.
 """
 
-import asyncio
 import heapq
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from operator import itemgetter
 
-from payouts.logs import get_logger
 from payouts.rate_limiter import RateLimiter
 from payouts.rates import WINDOW_S, Rate, RouteGroup, refused
 
@@ -22,8 +19,6 @@ SHARED_AT_ONCE = 1_000
 """Addresses that a process brings to Redis each time, those with the most rejections: a flood from ever new
 addresses takes little place there."""
 BARRED_AT_LEAST_S = 5.0
-SAID_EVERY_S = 60.0
-"""How often it is said of what is done now and then that it fails."""
 ADDRESSES_MOST = 20_000
 """Counted at once; where a flood comes from more, those that are known are forgotten."""
 
@@ -96,37 +91,3 @@ class Rejections:
         if len(self.barred) >= ADDRESSES_MOST:
             self.barred.clear()
         self.barred[key] = max(until_s, self.barred.get(key, 0.0))
-
-
-@asynccontextmanager
-async def every(seconds: float, do: Callable[[], None]) -> AsyncIterator[None]:
-    """While a server's event loop runs: does something now and then, on a thread, for it may wait.
-
-    Whatever it raises is logged, once a minute while it lasts, and it is done again all the same: that a
-    server's blocks and counts stand still since one error, nobody would ever find out.
-    """
-    stop = asyncio.Event()
-    work = getattr(do, "__qualname__", repr(do))
-
-    async def go_on() -> None:
-        said_s: float | None = None
-        while not stop.is_set():
-            try:
-                await asyncio.to_thread(do)
-            except Exception as error:  # noqa: BLE001 - it is told of, and done again
-                if said_s is None or time.monotonic() - said_s >= SAID_EVERY_S:
-                    said_s = time.monotonic()
-                    get_logger().error("now_and_then.failed", work=work, again_in_s=seconds, exc_info=error)
-            else:
-                if said_s is not None:
-                    get_logger().info("now_and_then.back", work=work)
-                said_s = None
-            with suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), seconds)
-
-    task = asyncio.create_task(go_on())
-    try:
-        yield
-    finally:
-        stop.set()
-        await task

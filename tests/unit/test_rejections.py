@@ -1,15 +1,12 @@
 """Who sends rubbish is found out at once in one process, and a little later by all."""
 
-import asyncio
-import threading
 from typing import Any
 
 import redis
-from structlog.testing import capture_logs
 
 from payouts.rate_limiter import ASK_AGAIN_S, RateLimiter
 from payouts.rates import WINDOW_S, Rate, RouteGroup, refused
-from payouts.rejections import ADDRESSES_MOST, Rejections, every
+from payouts.rejections import ADDRESSES_MOST, Rejections
 
 GROUP = RouteGroup.RECEIVER_REFUSED
 
@@ -85,31 +82,6 @@ def test_a_flood_from_very_many_addresses_takes_a_bounded_place() -> None:
     for number in range(ADDRESSES_MOST * 2 + 10):
         scene.rejections.count(str(number))
     assert len(scene.rejections.barred) <= ADDRESSES_MOST
-
-
-def test_what_is_done_now_and_then_goes_on_after_whatever_it_raised_and_that_is_logged_once() -> None:
-    done: list[int] = []
-    enough = threading.Event()
-
-    def do() -> None:
-        done.append(len(done))
-        if len(done) < 4:
-            raise KeyError("nobody expected that")
-        if len(done) == 6:
-            enough.set()
-
-    async def serve() -> None:
-        async with every(0.001, do):
-            assert await asyncio.to_thread(enough.wait, 30)
-
-    with capture_logs() as logged:
-        asyncio.run(serve())
-    assert [(line["event"], line["log_level"]) for line in logged] == [
-        ("now_and_then.failed", "error"),
-        ("now_and_then.back", "info"),
-    ]
-    assert isinstance(logged[0]["exc_info"], KeyError)
-    assert "do" in logged[0]["work"]
 
 
 class Gone:
