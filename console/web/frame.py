@@ -3,6 +3,7 @@
 Pages are plain functions of a `Call`. They run in threads, each with one connection that only reads.
 """
 
+import asyncio
 import hmac
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +14,8 @@ from dramatiq.errors import BrokerError
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
 
 from console.web.call import Call, NotSentError, json_response, local_path, wants_json
@@ -28,6 +30,8 @@ from payouts.storage.queries import reading
 from payouts.tokens import TokenError
 
 BODY_BYTES_MOST = 256 * 1024
+BODY_WITHIN_S = 10.0
+"""A form that comes more slowly is refused: each holds a connection, and there are only so many."""
 FIELDS_MOST = 2_000
 TYPED_CHARS_MOST = 20_000
 SESSION_COOKIE = "payouts_session"
@@ -202,11 +206,19 @@ def _check_token(call: Call) -> None:
 
 
 async def form_fields(request: Request) -> Mapping[str, Sequence[str]]:
+    """What a form was filled in with. HTTPException 408 where it does not arrive in time, 400 where it breaks
+    off: anybody can send it so, and it is no fault of the console's."""
     body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > BODY_BYTES_MOST:
-            return {}  # no form of this console: it lacks the token, and is refused for that
+    try:
+        async with asyncio.timeout(BODY_WITHIN_S):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > BODY_BYTES_MOST:
+                    return {}  # no form of this console: it lacks the token, and is refused for that
+    except TimeoutError:
+        raise HTTPException(408, f"the form did not arrive within {BODY_WITHIN_S:.0f} s") from None
+    except ClientDisconnect:
+        raise HTTPException(400, "the connection ended before the form was complete") from None
     try:
         return parse_qs(
             body.decode(), keep_blank_values=True, strict_parsing=False, max_num_fields=FIELDS_MOST

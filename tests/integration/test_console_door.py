@@ -1,13 +1,17 @@
 """Signing in and out of the console, who is let in to what, and what is refused."""
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx2 as httpx
 import pytest
 import sqlalchemy as sa
 from starlette.testclient import TestClient
+from structlog.testing import capture_logs
 
+from console.web import frame
 from console.web.throttle import ALL_TOGETHER
 from payouts.access import Step, deactivate, revoke_token
 from payouts.ids import IdMaker
@@ -207,3 +211,42 @@ def test_at_the_door_redis_or_a_database_that_is_away_is_said(
     bearer = {"Authorization": f"Bearer {good}"}
     asked = client.get("/api/auth/session", headers=bearer)
     assert (asked.status_code, asked.json()["error"]) == (503, "database_unavailable")
+
+
+@pytest.mark.parametrize(
+    ("then", "status"), [("nothing", 408), ("disconnect", 400)], ids=["that never ends", "that breaks off"]
+)
+def test_a_form_is_not_waited_for_for_ever_and_is_no_fault_of_ours(
+    site: Site, monkeypatch: pytest.MonkeyPatch, then: str, status: int
+) -> None:
+    monkeypatch.setattr(frame, "BODY_WITHIN_S", 0.2)
+    coming = [{"type": "http.request", "body": b"token=", "more_body": True}]
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        if coming:
+            return coming.pop()
+        if then == "nothing":
+            await asyncio.Event().wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope: Any = {
+        "type": "http",
+        "method": "POST",
+        "path": "/sign-in",
+        "raw_path": b"/sign-in",
+        "scheme": "http",
+        "query_string": b"",
+        "headers": [],
+        "client": ("192.0.2.1", 1),
+        "server": ("testserver", 80),
+        "http_version": "1.1",
+        "root_path": "",
+    }
+    with capture_logs() as logged:
+        asyncio.run(asyncio.wait_for(site.app(scope, receive, send), 30))
+    assert sent[0]["status"] == status
+    assert [line for line in logged if line["log_level"] == "error"] == []
