@@ -7,7 +7,7 @@ import asyncio
 import hmac
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import SplitResult, parse_qs, quote, urlsplit
 
 import redis
 from dramatiq.errors import BrokerError
@@ -152,7 +152,7 @@ def check_origin(request: Request) -> None:
     if site is not None and site not in ("same-origin", "none"):
         raise ForgedError("this form was sent by a page of another site")
     origin = request.headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
+    if origin is not None and _split(origin).netloc != request.headers.get("host"):
         raise ForgedError(f"this form was sent from {origin[:100]}, not from here")
 
 
@@ -240,10 +240,18 @@ def to_sign_in(request: Request) -> Response:
 
 def _page_before(request: Request) -> str:
     """The page of this console that the form was on, as far as the browser tells."""
-    before = urlsplit(request.headers.get("referer", ""))
+    before = _split(request.headers.get("referer", ""))
     if before.netloc != request.headers.get("host"):
         return "/"
     return local_path(before.path + (f"?{before.query}" if before.query else ""))
+
+
+def _split(address: str) -> SplitResult:
+    """The parts of an address that a browser, or anybody else, wrote: all empty where it is none."""
+    try:
+        return urlsplit(address)
+    except ValueError:
+        return urlsplit("")
 
 
 def _plain(request: Request, status: int, code: str, said: str) -> Response:

@@ -250,3 +250,16 @@ def test_a_form_is_not_waited_for_for_ever_and_is_no_fault_of_ours(
         asyncio.run(asyncio.wait_for(site.app(scope, receive, send), 30))
     assert sent[0]["status"] == status
     assert [line for line in logged if line["log_level"] == "error"] == []
+
+
+@pytest.mark.parametrize(
+    ("path", "header", "status"),
+    [("/sign-in", "Origin", 403), ("/operations/limits/block", "Referer", 303)],
+)
+def test_an_address_in_a_header_that_is_none_is_no_error_of_ours(
+    site: Site, path: str, header: str, status: int
+) -> None:
+    with capture_logs() as logged:
+        answer = site.client().post(path, headers={header: "http://["})
+    assert answer.status_code == status
+    assert [line for line in logged if line["log_level"] == "error"] == []
