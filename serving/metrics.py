@@ -126,6 +126,8 @@ class _Server(ThreadingHTTPServer):
         self._taken: dict[socket.socket, _Taken] = {}
         """The connections that have room, the one that came first at the front."""
         self._guard = threading.Lock()
+        if ":" in address[0]:
+            self.address_family = socket.AF_INET6
         super().__init__(address, _Handler)
 
     def process_request(self, request: Any, client_address: Any) -> None:

@@ -33,6 +33,15 @@ def test_it_serves_metrics_and_nothing_else() -> None:
     assert "Python" not in str(answer.headers) + other.text
 
 
+def test_it_listens_at_an_address_of_ipv6_too() -> None:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    with MetricsServer(lambda: b"payouts_up 1\n", "::1", 0) as server:
+        assert httpx.get(f"http://[::1]:{server.port}/metrics").text == "payouts_up 1\n"
+
+
 def test_without_metrics_nothing_listens() -> None:
     with served(None, "127.0.0.1", 1) as nothing:
         assert nothing is None
