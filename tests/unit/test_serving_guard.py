@@ -37,8 +37,10 @@ async def serving(*parts: int) -> AsyncIterator[tuple[ServerState, int]]:
         return GuardedProtocol(config=config, server_state=state, app_state={})
 
     server = await asyncio.get_running_loop().create_server(protocol, "127.0.0.1", 0)
-    yield state, server.sockets[0].getsockname()[1]
-    server.close()
+    try:
+        yield state, server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
 
 
 async def connect(port: int) -> socket.socket:
@@ -50,7 +52,7 @@ async def connect(port: int) -> socket.socket:
 
 
 async def ended(state: ServerState) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(15):
         while state.connections or state.tasks:  # noqa: ASYNC110 - it is uvicorn's, and tells nobody
             await asyncio.sleep(0.01)
 
