@@ -6,7 +6,7 @@ waits for it, and what was counted meanwhile is not shown.
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from sqlalchemy import Engine
 from sqlalchemy.pool import QueuePool
 
 from payouts.clock import Clock
+from payouts.every import every
 from payouts.logs import get_logger
 from payouts.memory import read_memory
 from payouts.meters import Meters
@@ -113,18 +114,8 @@ def _pool_of(engine: Engine | None) -> QueuePool | None:
 @asynccontextmanager
 async def beating(pulse: Pulse) -> AsyncIterator[None]:
     """While a server's event loop runs: beats from it, each on a thread, for a beat may wait for Redis."""
-    stop = asyncio.Event()
-
-    async def beat() -> None:
-        while not stop.is_set():
-            await asyncio.to_thread(pulse.beat)
-            with suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), EVERY_S)
-
-    task = asyncio.create_task(beat())
     try:
-        yield
+        async with every(EVERY_S, pulse.beat):
+            yield
     finally:
-        stop.set()
-        await task  # not canceled: its thread would go on beside the last beat
         await asyncio.to_thread(pulse.end)

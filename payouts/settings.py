@@ -45,7 +45,7 @@ class Settings(BaseSettings):
 
     vendor_status_pages: str = (
         "Stripe=https://www.stripestatus.com/api/v2/status.json,"
-        "PlanetScale=https://status.planetscale.com/api/v2/status.json,"
+        "PlanetScale=https://www.planetscalestatus.com/api/v2/status.json,"
         "Upstash=https://status.upstash.com/api/v2/status.json,"
         "Resend=https://resend-status.com/api/v2/status.json,"
         "Vercel=https://www.vercel-status.com/api/v2/status.json"

@@ -133,11 +133,18 @@ def open_pulse(
 
 
 def open_render(
-    settings: Settings, pulse: Pulse, gauges: "Mapping[str, Values] | None" = None
+    settings: Settings, pulse: Pulse, gauges: "Mapping[str, Values] | None" = None, door: int = 0
 ) -> "Render | None":
-    """What a process shows to Prometheus: what its pulse tells, and `gauges`. None: METRICS_PORT is 0."""
+    """What a process shows to Prometheus: what its pulse tells, and `gauges`. None: METRICS_PORT is 0.
+
+    `door`: the port where it serves others. SettingsError where that is METRICS_PORT: metrics would take it.
+    """
     if not settings.metrics_port:
         return None
+    if settings.metrics_port == door:
+        raise SettingsError(
+            f"METRICS_PORT is {door}, where this process serves others: choose another (0: no metrics)"
+        )
     from payouts.exposition import exposed  # costs a start 40 ms
 
     return exposed(pulse, gauges or {})

@@ -77,7 +77,8 @@ def build_app(settings: Settings, troubles: Troubles | None = None) -> Starlette
     def breakers() -> dict[tuple[str], float]:
         return {(each.name,): float(each.is_open) for each in (stores.database, stores.redis)}
 
-    render = open_render(settings, pulse, {"payouts_breaker_open": breakers})
+    gauges = {"payouts_breaker_open": breakers}
+    render = open_render(settings, pulse, gauges, settings.receiver_port)
 
     reports = open_mail_reports(settings, make_id, emergency.is_on) if settings.resend_secrets else None
     if reports is not None:

@@ -54,9 +54,10 @@ LISTS = frozenset(
 def build_app(settings: Settings, troubles: Troubles | None = None) -> Starlette:
     """The console as an ASGI application. Raises SettingsError."""
     parts, limited = open_parts(settings), hits()
-    meters = Meters(limited, parts.guard, only_here=[troubles or Troubles()])
+    meters = Meters(limited, parts.guard, only_here=[parts.failures, troubles or Troubles()])
     pulse = open_pulse(settings, "console", meters, parts.engine)
-    metrics = served(open_render(settings, pulse), settings.metrics_host, settings.metrics_port)
+    render = open_render(settings, pulse, door=settings.console_port)
+    metrics = served(render, settings.metrics_host, settings.metrics_port)
     return make_app(parts, pulse, limited, metrics)
 
 

@@ -10,6 +10,7 @@ from console.web.looks import Looks
 from console.web.renderer import Renderer
 from console.web.session import Sessions
 from console.web.throttle import Throttle
+from payouts.auth_failures import AuthFailures
 from payouts.bootstrap import gate_rules, open_overviewer, open_payloads, open_what_if
 from payouts.clock import Clock, now_ms
 from payouts.guard import Guard
@@ -50,6 +51,8 @@ class Parts:
     payloads: Payloads
     guard: Guard
     """Who is blocked, and how much anybody may ask for."""
+    failures: AuthFailures
+    """Counts those who are not let in."""
     look: Callable[[int], Overview]
     """How the service is, with the minutes of so many hours."""
 
@@ -82,4 +85,5 @@ def open_parts(settings: Settings, client: redis.Redis | None = None, clock: Clo
         payloads=open_payloads(settings),
         look=Looks(open_overviewer(settings, engine, client, QUEUES, depths=messages.depths), clock).look,
         guard=open_guard(settings, "console", engine, counting, clock),
+        failures=AuthFailures("console"),
     )

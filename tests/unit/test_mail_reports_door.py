@@ -39,6 +39,7 @@ def test_rubbish_is_limited_and_what_is_signed_is_not() -> None:
     assert ask(receiver, good=True)[0] == 200
 
 
-def test_who_is_blocked_is_not_answered() -> None:
+def test_who_is_blocked_is_not_answered_but_for_what_is_signed() -> None:
     receiver = Receiver(blocks=[block(f"{SENDER}/32")])
-    assert ask(receiver, good=True)[0] == 403
+    assert ask(receiver)[0] == 403
+    assert ask(receiver, good=True)[0] == 200
