@@ -124,8 +124,15 @@ class _TableView(ModelView):
         address = f"/data/{self.identity}/details/{quote(str(key), safe='')}"
         link = Markup('<a href="{}" data-open>{}</a>').format(address, first[1])
         shown = [_CELL % (escape(first[0]), link)]
-        shown += [_CELL % (escape(name), _NULL if value is None else escape(value)) for name, value in others]
+        shown += [_CELL % (escape(name), self.said(value)) for name, value in others]
         return Markup("\n").join(shown)
+
+    @staticmethod
+    def said(value: object) -> Markup:
+        """A value as a person reads it."""
+        if value is None:
+            return _NULL
+        return escape(("no", "yes")[value] if isinstance(value, bool) else value)
 
     async def list(self, request: Request) -> Pagination:
         """Rows before the one that the address names, newest first."""
