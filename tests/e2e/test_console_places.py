@@ -334,6 +334,38 @@ def test_emergency_mode_is_switched_on_and_off(anna: Clicker, at: PayoutSite) ->
     expect_noted(at, "anna", "emergency.off", "mended")
 
 
+def test_a_rate_limit_is_raised_and_lowered_again(anna: Clicker, at: PayoutSite) -> None:
+    row = anna.at("/operations/limits").page.locator("main tbody tr", has_text="api-read").first
+    row.locator("summary").click()
+    assert "are allowed for a while" in row.locator("details.verb p").first.inner_text()
+    row.locator("[name=most]").fill("20000")
+    row.get_by_label("Why").fill("a launch")
+    anna.send(row.locator("details.verb"))
+    anna.expect_told("api-read allows 20,000 requests a minute")
+    expect(row).to_contain_text("anna: a launch")
+    expect_noted(at, "anna", "rate_limit.raise", "a launch")
+    assert "are allowed again, at once" in anna.press("Lower again", "it is over")
+    anna.expect_told("api-read allows what is set again")
+    expect(row).not_to_contain_text("20,000")
+    expect_noted(at, "anna", "rate_limit.reset", "it is over")
+
+
+def test_an_address_is_blocked_and_let_go(anna: Clicker, at: PayoutSite) -> None:
+    flood = {"address": "203.0.113.7", "for": "30m"}
+    says = anna.at("/operations/limits").press("Block an address", "a flood", **flood)
+    assert "answered 403" in says
+    anna.expect_told("203.0.113.7 is blocked")
+    expect(anna.main).to_contain_text("a flood")
+    expect_noted(at, "anna", "address.block", "a flood")
+    anna.press("Block an address", "Stripe?", **{**flood, "address": "all of them"})
+    expect(anna.told).to_have_class("told refused")
+    expect(anna.verb("Block an address").locator("[name=address]")).to_have_value("all of them")
+    assert "are answered again" in anna.at("/operations/limits").press("Unblock", "mended")
+    anna.expect_told("203.0.113.7 is answered again")
+    expect(anna.main).to_contain_text("No address is blocked.")
+    expect_noted(at, "anna", "address.unblock", "mended")
+
+
 def test_a_dead_notice_is_sent_again_by_the_channels_that_gave_up(anna: Clicker, at: PayoutSite) -> None:
     office = Office(at.site.engine)
     [notice_id] = office.write(None)
