@@ -124,6 +124,14 @@ class Overviewer:
         dependencies = [database_is, redis_is, *queue_is, _stripe(window)]
         return Overview(self.clock(), self.mode, signs, answers, dependencies, in_redis, in_database)
 
+    def recall(self, hours: int) -> None:
+        """Read the minutes of the last `hours` that can change no more, for looks to come. Raises
+        redis.RedisError."""
+        now_ms, charted = self.clock(), hours * 60
+        with self.client.pipeline(transaction=False) as pipe:
+            asked = self.minutes.ask(pipe, now_ms, charted, 0)
+            self.minutes.read(asked, pipe.execute(), now_ms, charted)
+
     def _redis(self, hours: int, window_minutes: int) -> tuple[RedisView | None, Dependency]:
         try:
             view = redis_view(

@@ -25,6 +25,7 @@ from console.web.frame import Frame, is_secure
 from console.web.guard import Guarded, hits
 from console.web.headers import Headers
 from console.web.health import open_health
+from console.web.looks import recalling
 from console.web.oidc import open_provider
 from console.web.pages import PAGES
 from console.web.parts import Parts, open_parts
@@ -81,7 +82,7 @@ def make_app(
         # Pages run in threads, and the engine has connections for so many of them.
         to_thread.current_default_thread_limiter().total_tokens = parts.settings.console_threads + 1
         with metrics or nullcontext():
-            async with news, alive, looking(parts.guard):
+            async with news, alive, looking(parts.guard), recalling(parts.looks):
                 yield
         parts.engine.dispose()
         parts.lists.dispose()
