@@ -334,6 +334,27 @@ def test_emergency_mode_is_switched_on_and_off(anna: Clicker, at: PayoutSite) ->
     expect_noted(at, "anna", "emergency.off", "mended")
 
 
+def test_a_limit_on_payouts_is_set_changed_and_removed(anna: Clicker, at: PayoutSite) -> None:
+    form = anna.at("/operations/payout-limits").opened("Set a limit")
+    form.locator("[name=kind]").select_option("velocity_count")
+    form.locator("[name=value]").fill("20")
+    form.locator("[name=partner]").fill("nobody")
+    form.get_by_label("Why").fill("a quiet night")
+    anna.send(form)
+    anna.expect_told("there is no partner nobody")
+    expect(form.locator("[name=value]")).to_have_value("20")
+    form.locator("[name=partner]").fill("")
+    form.locator("[name=window]").fill("24h")
+    anna.send(form)
+    anna.expect_told("velocity_count for all partners is 20 payouts within 24 h")
+    expect_noted(at, "anna", "limit.set", "a quiet night")
+    assert "In place of 20 payouts" in anna.press("Change", "a busy day", value="400")
+    expect(anna.main).to_contain_text("400 payouts")
+    assert "counts no more" in anna.press("Remove", "it is over")
+    expect(anna.main).to_contain_text("No limit is set.")
+    expect_noted(at, "anna", "limit.remove", "it is over")
+
+
 def test_a_rate_limit_is_raised_and_lowered_again(anna: Clicker, at: PayoutSite) -> None:
     row = anna.at("/operations/limits").page.locator("main tbody tr", has_text="api-read").first
     row.locator("summary").click()

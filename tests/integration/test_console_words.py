@@ -78,6 +78,8 @@ def press(anna: Visit, at: PayoutSite) -> None:
     hour_ms = 3_600_000
     starts, ends = iso(now_ms() + hour_ms) or "", iso(now_ms() + 2 * hour_ms) or ""
     anna.send("/operations", "/operations/announce", starts=starts, ends=ends, text="New disks.")
+    payout_limits = "/operations/payout-limits"
+    anna.send(payout_limits, payout_limits, kind="daily", value="500.00", currency="eur", reason="four eyes")
     limits = "/operations/limits"
     a_day = {"for": "1d", "reason": "a flood"}
     anna.send(limits, f"{limits}/block", address="203.0.113.7", **a_day)
