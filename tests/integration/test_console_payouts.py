@@ -13,7 +13,7 @@ import pytest
 from payouts.canceling import cancel
 from payouts.clock import iso
 from payouts.errors import RefusedError
-from payouts.holding import place
+from payouts.holding import hold_request, place
 from payouts.holds import EVERYTHING, HoldKind
 from payouts.people import Role
 from payouts.states import RequestStatus
@@ -169,6 +169,19 @@ def test_a_payout_whose_event_died_says_so_first_and_leads_to_it(at: PayoutSite)
     assert "an amount is odd" in before
     world.apply(world.add(event_body("evt_well", "paid", payout_object("po_9", "paid"))))
     assert "is dead" not in at.site.visit().reads("/payouts/po_9")
+
+
+def test_a_partners_page_shows_its_latest_payouts_and_what_each_waits_for(at: PayoutSite) -> None:
+    asked = [at.queued(reference=f"invoice {number}") for number in range(6)]
+    at.story.request(at.story.partner(2), 1_000)
+    at.story.do(hold_request, asked[-1], "checking the invoice")
+    at.story.send(asked[-1])
+    visit = at.site.visit()
+    found = visit.json(f"/partners/{at.story.nord.account}")["latest_payouts"]
+    assert [row["payout"] for row in found] == [f"pay_{request_id}" for request_id in asked[:0:-1]]
+    page = visit.reads(f"/partners/{at.story.nord.account}")
+    assert "invoice 5" in page
+    assert "checking the invoice" in page
 
 
 def test_the_timeline_can_be_narrowed_to_one_kind(at: PayoutSite) -> None:
