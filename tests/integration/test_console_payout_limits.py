@@ -9,7 +9,7 @@ from payouts.limits import LimitKind
 from payouts.people import Role
 from tests.support.databases import migrated_file
 from tests.support.requests import a_partner, keep
-from tests.support.site import Site, Visit
+from tests.support.site import Site, Visit, hidden_fields, words_of
 
 AT = "/operations/payout-limits"
 
@@ -33,9 +33,11 @@ def test_a_limit_is_set_for_all_and_one_for_a_partner_in_its_place(site: Site) -
     said = send(anna, "velocity_amount", "20000.00", currency="eur", window="24h")
     assert "velocity_amount eur for all partners is 20,000.00 EUR within 24 h" in said
     assert "daily eur for nord-1 is 500.00 EUR" in send(anna, "daily", "500.00", partner="acct_nord")
+    said = anna.send(AT, f"{AT}/{anna.json(AT)[0]['id']}/change", value="400.00", reason="less")
+    assert "daily eur for nord-1 is 400.00 EUR" in said
     rows = [(row["kind"], row["partner"], row["limit"], row["window"]) for row in anna.json(AT)]
     assert rows == [
-        ("daily", "nord-1", "500.00 EUR", None),
+        ("daily", "nord-1", "400.00 EUR", None),
         ("velocity_amount", None, "20,000.00 EUR", "24 h"),
     ]
     page = anna.reads("/audit?actor=anna")
@@ -46,14 +48,24 @@ def test_a_limit_is_set_for_all_and_one_for_a_partner_in_its_place(site: Site) -
 def test_a_limit_is_changed_and_removed_where_it_is_as_the_page_showed_it(site: Site) -> None:
     anna, ben = site.visit(), site.visit("ben")
     send(anna, "velocity_count", "20", window="60m")
-    seen = {"kind": "velocity_count", "currency": "", "partner": "", "seen": "20/3600"}
-    assert "is 30 payouts within 1 h" in send(anna, **seen | {"value": "30", "window": "60m"})
-    assert "is 30 payouts, set by anna by now" in send(ben, **seen | {"value": "40", "window": "60m"})
-    assert "by now" in ben.send(AT, f"{AT}/remove", **seen, reason="late")
-    assert [row["value"] for row in anna.json(AT)] == [30]
-    assert "is removed" in anna.send(AT, f"{AT}/remove", reason="too narrow")
-    assert "No limit is set." in anna.reads(AT)
-    assert "is removed by now" in ben.send(AT, AT, **seen, value="40", window="60m", reason="late")
+    send(anna, "daily", "500.00", currency="eur")
+    one = f"{AT}/{anna.json(AT)[1]['id']}"
+    late = {**hidden_fields(ben.get(AT), f"{one}/change"), "window": "60m", "reason": "late"}
+    said = anna.send(AT, f"{one}/change", value="30", window="60m", reason="busy")
+    assert "is 30 payouts within 1 h" in said
+    answer = ben.client.post(f"{one}/change", data={**late, "value": "40"})
+    page = ben.get(answer.headers["location"])
+    assert "is 30 payouts, set by anna by now" in words_of(page)
+    assert page.count('value="40"') == 1  # what was typed comes back in the form that it was typed into
+    assert "by now" in told(ben, f"{one}/remove", late)
+    assert [row["value"] for row in anna.json(AT)] == [50_000, 30]
+    assert "is removed" in anna.send(AT, f"{one}/remove", reason="too narrow")
+    assert "is removed by now" in told(ben, f"{one}/change", {**late, "value": "40"})
+    assert [row["kind"] for row in anna.json(AT)] == ["daily"]
+
+
+def told(visit: Visit, action: str, typed: dict[str, str]) -> str:
+    return visit.reads(visit.client.post(action, data=typed).headers["location"])
 
 
 @pytest.mark.parametrize(

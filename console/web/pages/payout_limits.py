@@ -12,10 +12,11 @@ from console.web.verb import Field, Verb
 from payouts.errors import NotFoundError, RefusedError
 from payouts.ids import IdMaker
 from payouts.limiting import LimitKey, set_limit, unset_limit
-from payouts.limits import COUNTED, WITH_WINDOW, LimitKind, value_text, window_text
+from payouts.limits import COUNTED, WITH_WINDOW, LimitKind, LimitScope, value_text, window_text
 from payouts.money import decimal_text
 from payouts.people import Actor, Scope
-from payouts.storage.limit_rows import limit_list, lock_limit
+from payouts.storage.limit_rows import limit_list, lock_limits
+from payouts.storage.partner_rows import find_partner
 
 AT = "/operations/payout-limits"
 MEANT = {
@@ -45,27 +46,22 @@ def limits(call: Call) -> Response:
 
 
 def set_one(call: Call) -> Response:
-    """Set a limit, or change the one that the page showed."""
-    form = call.form
+    """Set a limit."""
+    return call.back(AT, call.do(lambda connection, *by: _set(connection, call, _key(connection, call), *by)))
 
-    def work(connection: Connection, actor: Actor, make_id: IdMaker, at_ms: int) -> str:
-        key = _key(connection, call)
-        _check_seen(connection, key, form.get("seen"))
-        value = limit_value(key, form.get("value", "").strip())
-        window_s = limit_window_s(form.get("window", "").strip())
-        made = set_limit(connection, key, value, window_s, actor, make_id, at_ms, call.reason)
-        within = f" within {window_text(window_s)}" if window_s else ""
-        return f"the limit {key} is {value_text(made)}{within}"
 
-    return call.back(AT, call.do(work))
+def change(call: Call) -> Response:
+    """Change a limit of the list, where it is as the page showed it."""
+    return call.back(
+        AT, call.do(lambda connection, *by: _set(connection, call, _shown(connection, call), *by))
+    )
 
 
 def remove(call: Call) -> Response:
-    """Remove a limit."""
+    """Remove a limit of the list, where it is as the page showed it."""
 
     def work(connection: Connection, actor: Actor, make_id: IdMaker, at_ms: int) -> str:
-        key = _key(connection, call)
-        _check_seen(connection, key, call.form.get("seen"))
+        key = _shown(connection, call)
         unset_limit(connection, key, actor, make_id, at_ms, call.reason)
         return f"the limit {key} is removed"
 
@@ -86,7 +82,8 @@ def change_verb(row: dict[str, Any]) -> Verb:
     if kind in WITH_WINDOW:
         fields.append(Field("window", "Window", value=f"{row['window_s'] // 60}m", hint="as 60m, 24h or 7d"))
     says = f"In place of {row['limit']}: {MEANT[kind]}. It counts from the next payout on."
-    return Verb("Change", says, AT, scope=Scope.ADMIN, fields=fields, hidden=_hidden(row))
+    seen = ("seen", _seen(row["value"], row["window_s"]))
+    return Verb("Change", says, f"{AT}/{row['id']}/change", scope=Scope.ADMIN, fields=fields, hidden=(seen,))
 
 
 def remove_verb(row: dict[str, Any]) -> Verb:
@@ -95,7 +92,8 @@ def remove_verb(row: dict[str, Any]) -> Verb:
     says = (
         f"{row['limit']} for {whom} counts no more. A hold that it placed stays until somebody releases it."
     )
-    return Verb("Remove", says, f"{AT}/remove", scope=Scope.ADMIN, hidden=_hidden(row), danger=True)
+    seen = ("seen", _seen(row["value"], row["window_s"]))
+    return Verb("Remove", says, f"{AT}/{row['id']}/remove", scope=Scope.ADMIN, hidden=(seen,), danger=True)
 
 
 def _set_verb(partner: str | None) -> Verb:
@@ -114,17 +112,20 @@ def _set_verb(partner: str | None) -> Verb:
         ),
     )
     says = (
-        "It counts from the next payout on. One that is set for a partner counts in place of the one for all."
+        "It counts from the next payout on, in place of one of its kind that is set. One for a partner "
+        "counts in place of the one for all."
     )
     return Verb("Set a limit", says, AT, scope=Scope.ADMIN, fields=fields)
 
 
-def _hidden(row: dict[str, Any]) -> tuple[tuple[str, str], ...]:
-    named = (("kind", row["kind"]), ("currency", row["currency"]), ("partner", row["partner"]))
-    return (
-        *((name, str(value or "")) for name, value in named),
-        ("seen", _seen(row["value"], row["window_s"])),
-    )
+def _set(
+    connection: Connection, call: Call, key: LimitKey, actor: Actor, make_id: IdMaker, at_ms: int
+) -> str:
+    value = limit_value(key, call.form.get("value", "").strip())
+    window_s = limit_window_s(call.form.get("window", "").strip())
+    made = set_limit(connection, key, value, window_s, actor, make_id, at_ms, call.reason)
+    within = f" within {window_text(window_s)}" if window_s else ""
+    return f"the limit {key} is {value_text(made)}{within}"
 
 
 def _key(connection: Connection, call: Call) -> LimitKey:
@@ -140,14 +141,20 @@ def _key(connection: Connection, call: Call) -> LimitKey:
         raise RefusedError("no_partner", str(error)) from None
 
 
-def _check_seen(connection: Connection, key: LimitKey, seen: str | None) -> None:
-    """RefusedError `stale` where the limit is not the one that the page showed; None: a form of its own."""
-    if seen is None:
-        return
-    held = lock_limit(connection, key.kind, key.scope, key.scope_key, key.currency)
-    if held is None or _seen(held.value, held.window_s) != seen:
-        now = f"{value_text(held)}, set by {held.set_by}" if held else "removed"
+def _shown(connection: Connection, call: Call) -> LimitKey:
+    """The limit that the address names, locked. RefusedError `stale` where it is not as the page showed."""
+    text = call.path("limit_id")
+    known = text.isascii() and text.isdigit() and len(text) < _DIGITS
+    found = lock_limits(connection, [int(text)]) if known else []
+    if not found:
+        raise RefusedError("stale", "nothing was changed: this limit is removed by now")
+    held = found[0]
+    partner = find_partner(connection, held.account) if held.scope == LimitScope.PARTNER else None
+    key = LimitKey(held.kind, held.currency, partner)
+    if _seen(held.value, held.window_s) != call.form.get("seen"):
+        now = f"{value_text(held)}, set by {held.set_by}"
         raise RefusedError("stale", f"nothing was changed: the limit {key} is {now} by now")
+    return key
 
 
 def _seen(value: int, window_s: int) -> str:
@@ -157,5 +164,7 @@ def _seen(value: int, window_s: int) -> str:
 ROUTES = (
     ("GET", AT, limits, Scope.READ),
     ("POST", AT, set_one, Scope.ADMIN),
-    ("POST", f"{AT}/remove", remove, Scope.ADMIN),
+    ("POST", f"{AT}/{{limit_id}}/change", change, Scope.ADMIN),
+    ("POST", f"{AT}/{{limit_id}}/remove", remove, Scope.ADMIN),
 )
+_DIGITS = 20
