@@ -41,6 +41,7 @@ from payouts.stores import (
     open_emergency_watch,
     open_engine,
     open_guard,
+    open_health_engine,
     open_lists,
     open_pulse,
     open_redis,
@@ -77,10 +78,11 @@ def build_app(settings: Settings, troubles: Troubles | None = None) -> Starlette
         *(engine, pool, messages.send_payout, now_ms, IdMaker(), closing, kept, lists), doorkeeper=doorkeeper
     )
     meters = Meters(desk.meter, guard, only_here=[doorkeeper.failures, troubles or Troubles()])
-    pulse = open_pulse(settings, "api", meters, engine)
+    health_engine = open_health_engine(settings)
+    pulse = open_pulse(settings, "api", meters, engine, health_engine)
     render = open_render(settings, pulse, door=settings.api_port)
     metrics = served(render, settings.metrics_host, settings.metrics_port)
-    return make_app(desk, pulse, open_health(settings), metrics)
+    return make_app(desk, pulse, open_health(settings, health_engine), metrics)
 
 
 def make_app(

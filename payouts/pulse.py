@@ -42,8 +42,8 @@ class Pulse:
     clock: Clock
     role: Role
     name: str
-    engine: Engine | None = None
-    """The process's own, whose connections are told of."""
+    engines: list[Engine] = field(default_factory=list)
+    """All that the process opens connections to the database by: they are told of together."""
     alive_file: Path | None = None
     """Touched at each beat, for the health check of a container: it asks no Redis."""
     started_at_ms: int = field(init=False)
@@ -75,7 +75,8 @@ class Pulse:
     def state(self) -> ProcessState:
         """How this process is now."""
         memory = read_memory()
-        pool = _pool_of(self.engine)
+        pools = [each.pool for each in self.engines if isinstance(each.pool, QueuePool)]
+        used, kept = (sum(pool.checkedout() for pool in pools), sum(pool.checkedin() for pool in pools))
         return ProcessState(
             version=VERSION,
             started_at_ms=self.started_at_ms,
@@ -83,9 +84,9 @@ class Pulse:
             used_bytes=memory.used_bytes,
             limit_bytes=memory.limit_bytes,
             place=memory.place,
-            connections_used=pool.checkedout() if pool else None,
-            connections_open=pool.checkedout() + pool.checkedin() if pool else None,
-            connections_most=pool.size() if pool else None,
+            connections_used=used if pools else None,  # SQLite in memory has no pool
+            connections_open=used + kept if pools else None,
+            connections_most=sum(pool.size() for pool in pools) if pools else None,
         )
 
     def _touch(self) -> None:
@@ -104,11 +105,6 @@ class Pulse:
         except (redis.RedisError, OSError) as error:
             # It is no error of the process's: its own work says more of a Redis that does not answer.
             get_logger().debug("pulse.not_told", error=str(error)[:300])
-
-
-def _pool_of(engine: Engine | None) -> QueuePool | None:
-    pool = engine.pool if engine is not None else None
-    return pool if isinstance(pool, QueuePool) else None  # SQLite in memory has none
 
 
 @asynccontextmanager

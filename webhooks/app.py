@@ -19,6 +19,7 @@ from payouts.stores import (
     open_emergency_watch,
     open_engine,
     open_guard,
+    open_health_engine,
     open_pulse,
     open_receiver_engine,
     open_redis,
@@ -72,17 +73,20 @@ def build_app(settings: Settings, troubles: Troubles | None = None) -> Starlette
     endpoint.doorkeeper = Doorkeeper(guard, rejections)
     endpoint.traces = open_traces(settings, "receiver")
     meters = Meters(endpoint.counts, endpoint.meter, guard, only_here=[intake.sizes, troubles])
-    pulse = open_pulse(settings, "receiver", meters, engine)
+    reports = open_mail_reports(settings, make_id, emergency.is_on) if settings.resend_secrets else None
+    if reports is not None:
+        reports.doorkeeper = endpoint.doorkeeper
+
+    engines = [engine, health_engine := open_health_engine(settings)]
+    if reports is not None:
+        engines.append(reports.addresses.engine)
+    pulse = open_pulse(settings, "receiver", meters, *engines)
 
     def breakers() -> dict[tuple[str], float]:
         return {(each.name,): float(each.is_open) for each in (stores.database, stores.redis)}
 
     gauges = {"payouts_breaker_open": breakers}
     render = open_render(settings, pulse, gauges, settings.receiver_port)
-
-    reports = open_mail_reports(settings, make_id, emergency.is_on) if settings.resend_secrets else None
-    if reports is not None:
-        reports.doorkeeper = endpoint.doorkeeper
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -99,7 +103,7 @@ def build_app(settings: Settings, troubles: Troubles | None = None) -> Starlette
         if reports is not None:
             reports.addresses.engine.dispose()
 
-    health = open_health(settings, stores, endpoint.counts)
+    health = open_health(settings, stores, endpoint.counts, health_engine)
     return Starlette(
         routes=[
             Route(WEBHOOK_PATH, endpoint, methods=["POST"]),

@@ -1,6 +1,5 @@
 """What every page works with; built once, when the process starts."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import redis
@@ -15,7 +14,6 @@ from payouts.bootstrap import gate_rules, open_overviewer, open_payloads, open_w
 from payouts.clock import Clock, now_ms
 from payouts.guard import Guard
 from payouts.ids import IdMaker
-from payouts.overview import Overview
 from payouts.payloads import Payloads
 from payouts.readiness import GateRules
 from payouts.settings import Settings
@@ -53,7 +51,7 @@ class Parts:
     """Who is blocked, and how much anybody may ask for."""
     failures: AuthFailures
     """Counts those who are not let in."""
-    look: Callable[[int], Overview]
+    looks: Looks
     """How the service is, with the minutes of so many hours."""
 
 
@@ -83,7 +81,7 @@ def open_parts(settings: Settings, client: redis.Redis | None = None, clock: Clo
         make_id=IdMaker(clock),
         what_if=open_what_if(settings, engine, clock),
         payloads=open_payloads(settings),
-        look=Looks(open_overviewer(settings, engine, client, QUEUES, depths=messages.depths), clock).look,
+        looks=Looks(open_overviewer(settings, engine, client, QUEUES, depths=messages.depths), clock),
         guard=open_guard(settings, "console", engine, counting, clock),
         failures=AuthFailures("console"),
     )
