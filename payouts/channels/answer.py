@@ -8,6 +8,9 @@ ANSWER_CHARS = 200
 """Of what the other side says of an error."""
 DOWN_PAUSE_S = 10.0
 """Where nobody answers, or does not say for how long: each notice would wait for a time limit in its turn."""
+PAUSE_LEAST_S = 1.0
+"""`Retry-After: 0` asks for so much all the same: it counts no attempt, so that without a pause the notice
+would be sent again and again, as fast as the other side answers."""
 
 
 class Answer:
@@ -32,7 +35,7 @@ class Answer:
 def pause_s(retry_after: str | None) -> float:
     """For how long to send nothing, by a `Retry-After`; DOWN_PAUSE_S where none reads."""
     asked_s = retry_after_s(retry_after)
-    return DOWN_PAUSE_S if asked_s is None else asked_s
+    return DOWN_PAUSE_S if asked_s is None else max(PAUSE_LEAST_S, asked_s)
 
 
 def retry_after_s(value: str | None) -> float | None:

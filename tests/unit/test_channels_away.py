@@ -12,7 +12,7 @@ import pytest
 from standardwebhooks import Webhook
 
 from payouts.alerts import CRITICAL, ENDS
-from payouts.channels.answer import retry_after_s
+from payouts.channels.answer import PAUSE_LEAST_S, retry_after_s
 from payouts.channels.email import BadAddressError
 from payouts.channels.line import Line
 from payouts.channels.pagerduty import NAMES, PagerDutyChannel
@@ -125,6 +125,15 @@ def test_slack_is_left_alone_for_as_long_as_it_asks(there: StandIn) -> None:
     there.usually = Says(429, b"rate limited", {"Retry-After": "37"})
     failed = failure(slack(there))
     assert (failed.transient, failed.pause_s, failed.counts) == (True, 37.0, False)
+
+
+def test_whoever_asks_to_be_left_alone_for_no_time_is_left_alone_for_a_moment(there: StandIn) -> None:
+    for status in (429, 503):
+        there.usually = Says(status, b"", {"Retry-After": "0"})
+        assert failure(slack(there)).pause_s == PAUSE_LEAST_S
+    body = {"statusCode": 429, "name": "rate_limit_exceeded", "message": "slower"}
+    there.usually = Says(429, body, {"Retry-After": "0"})
+    assert refusal(resend(there)).pause_s == PAUSE_LEAST_S
 
 
 @pytest.mark.parametrize(("status", "pauses"), [(500, False), (503, True)])
