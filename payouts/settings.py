@@ -223,8 +223,8 @@ class Settings(BaseSettings):
     what is gone could be told again if such an event is replayed."""
 
     channel_timeout_s: float = Field(default=5.0, gt=0, le=12)
-    """How long Resend, Slack, PagerDuty and the portal are waited for, in each step of a call: to connect, to
-    send, to answer. All of them end before somebody else takes the notice for abandoned."""
+    """How long Resend, Slack, PagerDuty and the portal are waited for, from connecting to the end of their
+    answer. Calls end before somebody else takes the notice for abandoned."""
     resend_api_key: SecretStr = SecretStr("")
     """For e-mail to partners, by Resend. Empty: none is sent. With it EMAIL_FROM must be set."""
     resend_api_base: str = ""
