@@ -319,3 +319,19 @@ def test_in_development_mail_goes_to_a_folder(post: Post, tmp_path: Path) -> Non
     text, html = message.iter_parts()
     assert "Hello Nord Logistik" in text.get_content()
     assert html.get_content_type() == "text/html"
+
+
+def test_the_end_of_a_trouble_does_not_reach_the_pager_before_its_beginning(post: Post) -> None:
+    post.there.answers = [Says(202), Says(500)]  # for Slack, for PagerDuty
+    post.tell_of("alert.emergency_on")
+    post.teller.tell()
+    for name in ("alert.emergency_off", "alert.recovery_begun"):
+        post.tell_of(name)
+    post.tell_all(20)
+    told = [got.json for got in post.asked("/pagerduty")]
+    assert [(each["event_action"], each["dedup_key"]) for each in told] == [
+        ("trigger", "alert.emergency_on:acct_1"),  # not taken
+        ("trigger", "alert.recovery_begun:acct_1"),
+        ("trigger", "alert.emergency_on:acct_1"),
+        ("resolve", "alert.emergency_on:acct_1"),
+    ]
