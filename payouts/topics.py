@@ -17,7 +17,8 @@ _BY_NAME = {name: topic for topic, names in _TOPICS.items() for name in names}
 
 
 def topic_of(name: str) -> str | None:
-    """The topic of notices of this name, of which those of one account keep their order; None: it has none."""
+    """The topic of notices of this name, None where it has none. Those of one account and topic keep their
+    order."""
     return _BY_NAME.get(name)
 
 
