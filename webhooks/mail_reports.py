@@ -131,7 +131,7 @@ def verify(secrets: Sequence[str], request: Request, body: bytes) -> None:
 async def _read(request: Request) -> bytes:
     too_large = _Refused(413, f"the body is larger than {MAX_BODY_BYTES} bytes")
     length = request.headers.get("content-length", "0")
-    if length.isdigit() and int(length[:20]) > MAX_BODY_BYTES:
+    if length.isascii() and length.isdigit() and int(length[:20]) > MAX_BODY_BYTES:
         raise too_large
     body = b""
     try:
