@@ -14,6 +14,7 @@ from payouts.clock import Clock, now_ms
 from payouts.desk import SendingRules
 from payouts.errors import SettingsError
 from payouts.failure_watch import FailureWatch
+from payouts.forewarning import Forewarner
 from payouts.fresh import Fresh
 from payouts.gateway import NoGateway, StripeGateway
 from payouts.ids import IdMaker
@@ -202,7 +203,9 @@ def open_maintenance_clerk(
     def look(window_minutes: int) -> Overview:
         return overviewer.look(window_minutes=window_minutes)
 
-    return MaintenanceClerk(engine, IdMaker(clock), clock, look, settings.maintenance_email_payouts)
+    least = settings.maintenance_email_payouts
+    forewarner = Forewarner(engine, IdMaker(clock), clock, least) if least else None
+    return MaintenanceClerk(engine, IdMaker(clock), clock, look, forewarner)
 
 
 def open_payloads(settings: Settings) -> Payloads:
