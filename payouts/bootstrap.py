@@ -10,6 +10,7 @@ from sqlalchemy import Engine
 from payouts.apply import Applier
 from payouts.archiving import Archiver
 from payouts.batch import Rules, read_as_sent
+from payouts.cleaning import Secrets
 from payouts.clock import Clock, now_ms
 from payouts.desk import SendingRules
 from payouts.errors import SettingsError
@@ -269,8 +270,12 @@ def open_teller(
     settings: Settings, engine: Engine, channels: Mapping[str, Channel], clock: Clock = now_ms
 ) -> Teller:
     """What delivers notices by `channels`."""
-    attempts = (settings.notice_max_attempts, MAX_ATTEMPTS)
-    return Teller(engine, channels, TellingRules(IdMaker(clock), clock, routes_of(list(channels)), *attempts))
+    rules = TellingRules(
+        *(IdMaker(clock), clock, routes_of(list(channels))),
+        *(settings.notice_max_attempts, MAX_ATTEMPTS),
+        clean=Secrets(settings).out_of,
+    )
+    return Teller(engine, channels, rules)
 
 
 def open_gateway(settings: Settings, pace: Pace = at_once, called: Called = uncounted) -> StripeGateway:

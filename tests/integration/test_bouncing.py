@@ -182,6 +182,14 @@ def test_a_report_may_write_the_address_otherwise(desk: Desk, kept: str, reporte
     assert desk.bounced_at() is not None
 
 
+def test_what_a_report_says_of_people_is_not_kept(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    desk.report(desk.event(bounce={"type": "Permanent", "subType": "no jane@nord.example here"}))
+    with desk.engine.connect() as connection:
+        (said,) = connection.scalars(sa.text("SELECT email_bounce FROM partners")).all()
+    assert said == "mail came back (Permanent, no *** here)"
+    assert "jane" not in capsys.readouterr().out
+
+
 def test_only_what_bounced_can_be_trusted_again_and_it_is_on_record_without_the_address(desk: Desk) -> None:
     def trust(connection: sa.Connection) -> None:
         trust_email(connection, desk.partner.id, "it works", ANNA, make_id, now_ms())
