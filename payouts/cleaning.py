@@ -18,20 +18,24 @@ _EMAIL = re.compile(r"[^\s@*<>()\[\]{}\"'`,;:]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}
 
 
 class Secrets:
-    """The secrets of a process, as they are."""
+    """The secrets that a process has had: those of before a rotation are in answers to come, too."""
 
     def __init__(self, settings: "Settings") -> None:
-        self._settings = settings
+        fields = type(settings).model_fields
+        names = [name for name in fields if isinstance(getattr(settings, name), SecretStr)]
+        self._sources = [settings.source(name) for name in names]
+        self._had: tuple[str, ...] = ()
+        self._known: list[str] = []
 
     def known(self) -> list[str]:
         """Every secret among the settings, those of a list each, and the passwords inside addresses; the
         longest first."""
-        found: set[str] = set()
-        for name in type(self._settings).model_fields:
-            value = getattr(self._settings, name)
-            if isinstance(value, SecretStr):
-                found |= _parts(value.get_secret_value())
-        return sorted((each for each in found if len(each) >= _SECRET_FROM), key=len, reverse=True)
+        had = tuple(value for source in self._sources for value in source.had)
+        if had != self._had:
+            found = set[str]().union(*map(_parts, had))
+            self._known = sorted(filter(_is_long, found), key=len, reverse=True)
+            self._had = had
+        return self._known
 
     def out_of(self, text: str) -> str:
         """`text` without them, without whatever else looks like a secret, and without e-mail addresses."""
@@ -43,6 +47,10 @@ def cleaned(text: str, secrets: Iterable[str] = ()) -> str:
     for secret in secrets:
         text = text.replace(secret, REDACTED)
     return _EMAIL.sub(REDACTED, redact(text))
+
+
+def _is_long(text: str) -> bool:
+    return len(text) >= _SECRET_FROM
 
 
 def _parts(whole: str) -> set[str]:

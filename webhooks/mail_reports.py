@@ -43,7 +43,8 @@ class _Refused(Exception):  # noqa: N818 - a way out with a status
 class MailReports:
     """The endpoint. A report may come again, and in any order: see `payouts.bouncing`."""
 
-    secrets: Sequence[str] = field(repr=False)
+    secrets: Callable[[], Sequence[str]] = field(repr=False)
+    """Those of now."""
     addresses: "Addresses"
     in_emergency: Callable[[], bool]
     doorkeeper: Doorkeeper | None = None
@@ -57,7 +58,7 @@ class MailReports:
             if self.doorkeeper is not None and self.doorkeeper.blocks:
                 self.doorkeeper.check(request.scope)
             body = await _read(request)
-            verify(self.secrets, request, body)
+            verify(self.secrets(), request, body)
             report = read_report(body)
         except _Refused as refused:
             return self._refuse(request, refused.status, refused.reason)

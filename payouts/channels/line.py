@@ -3,7 +3,7 @@
 What an answer means is for the channel to say; what the line itself meets is said here.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from payouts.channels.answer import DOWN_PAUSE_S, Answer
 from payouts.channels.wire import NoAnswerError, Wire
@@ -11,9 +11,12 @@ from payouts.notices import NoticeError
 
 
 class Line:
-    """POSTs to one address. `name` is how messages call it: the address may be a secret by itself."""
+    """POSTs to one address. `name` is how messages call it: the address may be a secret by itself.
 
-    def __init__(self, name: str, url: str, timeout_s: float) -> None:
+    `url`: the address as it is now.
+    """
+
+    def __init__(self, name: str, url: Callable[[], str], timeout_s: float) -> None:
         self.name = name
         self._url = url
         self._wire = Wire(timeout_s)
@@ -21,7 +24,7 @@ class Line:
     def post(self, body: bytes, headers: Mapping[str, str]) -> Answer:
         """Send `body`. Raises NoticeError, one that may heal, where there is no answer in time."""
         try:
-            return self._wire.send("POST", self._url, headers, body)
+            return self._wire.send("POST", self._url(), headers, body)
         except NoAnswerError as error:
             raise NoticeError(f"{self.name} {error}", transient=True, pause_s=DOWN_PAUSE_S) from None
 

@@ -4,7 +4,7 @@ Each mail has an idempotency key, so that Resend, which keeps them for 24 hours,
 it is asked to. https://resend.com/docs/dashboard/emails/idempotency-keys, https://resend.com/docs/api-reference/errors
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from payouts.channels.answer import DOWN_PAUSE_S, pause_s
@@ -22,9 +22,14 @@ KEY_IN_USE = "concurrent_idempotent_requests"
 
 
 class ResendPostman:
-    """Sends by Resend. Only one in a process: the SDK keeps key and address to itself, for all."""
+    """Sends by Resend. Only one in a process: the SDK keeps key and address to itself, for all.
 
-    def __init__(self, api_key: str, api_base: str, sender: str, reply_to: str, timeout_s: float) -> None:
+    `api_key`: as it is now.
+    """
+
+    def __init__(
+        self, api_key: Callable[[], str], api_base: str, sender: str, reply_to: str, timeout_s: float
+    ) -> None:
         self._api_key = api_key
         self._api_base = api_base
         self._sender = sender
@@ -36,7 +41,7 @@ class ResendPostman:
         import resend
         from resend.exceptions import NoContentError, ResendError
 
-        resend.api_key = self._api_key
+        resend.api_key = self._api_key()
         resend.default_http_client = _http_client(self._wire)
         if self._api_base:
             resend.api_url = self._api_base

@@ -42,7 +42,7 @@ def there() -> Iterator[StandIn]:
 
 
 def line(name: str, url: str, timeout_s: float = 5) -> Line:
-    made = Line(name, url, timeout_s)
+    made = Line(name, lambda: url, timeout_s)
     OPEN.append(made)
     return made
 
@@ -58,15 +58,19 @@ def slack(there: StandIn) -> SlackChannel:
 
 
 def pagerduty(there: StandIn) -> PagerDutyChannel:
-    return PagerDutyChannel(line("PagerDuty", f"{there.url}/v2/enqueue"), "key_1", "payouts production")
+    return PagerDutyChannel(
+        line("PagerDuty", f"{there.url}/v2/enqueue"), lambda: "key_1", "payouts production"
+    )
 
 
 def portal(there: StandIn, *secrets: str) -> PortalChannel:
-    return PortalChannel(line("the portal", f"{there.url}/hooks"), secrets or (SECRET,), now_ms)
+    return PortalChannel(line("the portal", f"{there.url}/hooks"), lambda: secrets or (SECRET,), now_ms)
 
 
 def resend(there: StandIn, timeout_s: float = 5) -> ResendPostman:
-    made = ResendPostman("re_key", there.url, "Payouts <p@example.com>", "help@example.com", timeout_s)
+    made = ResendPostman(
+        lambda: "re_key", there.url, "Payouts <p@example.com>", "help@example.com", timeout_s
+    )
     OPEN.append(made)
     return made
 
@@ -225,7 +229,7 @@ def test_whoever_does_not_come_to_an_end_of_his_headers_is_not_waited_for() -> N
 @pytest.mark.parametrize("head", [OK, SLOW_HEADERS])
 def test_a_resend_that_answers_byte_by_byte_is_not_waited_for(head: bytes) -> None:
     server = Tedious(head)
-    postman = ResendPostman("re_key", server.url, "p@example.com", "", 0.5)
+    postman = ResendPostman(lambda: "re_key", server.url, "p@example.com", "", 0.5)
     OPEN.append(postman)
     assert refusal(postman).transient  # the key tells Resend that it has it
     assert server.was_left
@@ -233,7 +237,7 @@ def test_a_resend_that_answers_byte_by_byte_is_not_waited_for(head: bytes) -> No
 
 def test_of_a_large_answer_of_resends_only_the_beginning_is_read() -> None:
     server = Tedious(OK, b"x" * 65_536, 0, 500)
-    postman = ResendPostman("re_key", server.url, "p@example.com", "", 30)
+    postman = ResendPostman(lambda: "re_key", server.url, "p@example.com", "", 30)
     OPEN.append(postman)
     assert refusal(postman).transient
     assert server.was_left
@@ -346,7 +350,7 @@ def test_both_secrets_verify_while_one_is_replaced_and_the_id_stays_over_attempt
 
 
 def test_the_portals_signature_is_of_the_time_of_the_attempt(there: StandIn) -> None:
-    PortalChannel(line("the portal", there.url), [SECRET], lambda: AT_MS).deliver(notice())
+    PortalChannel(line("the portal", there.url), lambda: [SECRET], lambda: AT_MS).deliver(notice())
     at = datetime.fromtimestamp(int(there.got[0].headers["webhook-timestamp"]), UTC)
     assert int(at.timestamp() * 1000) == AT_MS
 
@@ -441,6 +445,6 @@ def test_a_resend_that_hangs_or_is_away_or_answers_nonsense_is_tried_again(there
     assert (failed.transient, failed.pause_s is not None) == (True, True)
     assert "did not answer within 0.2 s" in str(failed)
     assert refusal(resend(there)).transient
-    postman = ResendPostman("re_key", "http://127.0.0.1:1", "p@example.com", "", 0.2)
+    postman = ResendPostman(lambda: "re_key", "http://127.0.0.1:1", "p@example.com", "", 0.2)
     OPEN.append(postman)
     assert refusal(postman).pause_s

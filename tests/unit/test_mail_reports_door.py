@@ -27,7 +27,7 @@ def ask(receiver: Receiver, *, good: bool = False, **more: bytes) -> tuple[int, 
 
     request = Request({"type": "http", "client": (SENDER, 4711), "headers": headers}, receive)
     addresses: Any = None  # no report here is about an address
-    reports = MailReports([SIGNS], addresses, lambda: False, receiver.endpoint.doorkeeper)
+    reports = MailReports(lambda: [SIGNS], addresses, lambda: False, receiver.endpoint.doorkeeper)
     answer = asyncio.run(reports.answer(request))
     return answer.status_code, dict(answer.headers)
 
