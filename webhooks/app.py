@@ -13,7 +13,8 @@ from payouts.ids import IdMaker
 from payouts.meters import Meters
 from payouts.pulse import beating
 from payouts.rates import RouteGroup
-from payouts.settings import Settings
+from payouts.secret_source import Derived
+from payouts.settings import Settings, listed
 from payouts.storage.spill import Spill
 from payouts.stores import (
     open_emergency_watch,
@@ -118,6 +119,5 @@ def open_mail_reports(settings: Settings, make_id: IdMaker, in_emergency: Callab
     """What takes Resend's reports, with an engine of its own; nothing connects yet."""
     from payouts.mail_addresses import Addresses
 
-    return MailReports(
-        settings.resend_secrets, Addresses(open_engine(settings), make_id, now_ms), in_emergency
-    )
+    secrets = Derived((settings.source("resend_webhook_secret"),), listed)
+    return MailReports(secrets.get, Addresses(open_engine(settings), make_id, now_ms), in_emergency)

@@ -43,7 +43,8 @@ class _Refused(Exception):  # noqa: N818 - a way out with a status
 class MailReports:
     """The endpoint. A report may come again, and in any order: see `payouts.bouncing`."""
 
-    secrets: Sequence[str] = field(repr=False)
+    secrets: Callable[[], Sequence[str]] = field(repr=False)
+    """Those of now."""
     addresses: "Addresses"
     in_emergency: Callable[[], bool]
     doorkeeper: Doorkeeper | None = None
@@ -56,7 +57,7 @@ class MailReports:
         block = None if self.doorkeeper is None else self.doorkeeper.block_of(request.scope)
         try:
             body = await _read(request)
-            verify(self.secrets, request, body)
+            verify(self.secrets(), request, body)
             report = read_report(body)
         except _Refused as refused:
             return self._refuse(request, refused.status, refused.reason, block)
@@ -130,7 +131,7 @@ def verify(secrets: Sequence[str], request: Request, body: bytes) -> None:
 async def _read(request: Request) -> bytes:
     too_large = _Refused(413, f"the body is larger than {MAX_BODY_BYTES} bytes")
     length = request.headers.get("content-length", "0")
-    if length.isdigit() and int(length[:20]) > MAX_BODY_BYTES:
+    if length.isascii() and length.isdigit() and int(length[:20]) > MAX_BODY_BYTES:
         raise too_large
     body = b""
     try:
