@@ -167,8 +167,8 @@ class Answers:
         self.books.returned(request, refused.text)
 
     def _asked_since(self, request: PayoutRequest, attempt: Attempt) -> bool:
-        """Whether Stripe told of the account after the attempt was first sent: what refused it may be mended by
-        then, and Stripe answers a repeated key with what it said at first. If not, the next attempt shows it."""
+        """Whether Stripe told of the account after the attempt was first sent: what refused it may be mended,
+        and a repeated key is answered with what was said at first. If not, the next attempt shows it."""
         return (self.partners[request.partner_id].refreshed_at_ms or 0) > attempt.first_sent_at_ms
 
     def _restrict(self, request: PayoutRequest, text: str) -> None:
