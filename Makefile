@@ -39,7 +39,14 @@ test: install ## all tests but those that take many minutes; WORKERS=n processes
 
 test-long: install ## the tests that take many minutes, those of the compose file among them
 	$(BIN)/pytest -m "long and not compose"
+	$(MAKE) test-mysql
 	$(MAKE) test-compose
+
+test-mysql: install ## on MySQL itself, fetched if need be: what differs between servers, and what breaks one
+	servers=$$(deploy/ci/mysql) && export PATH="$$servers:$$PATH" TESTS_BREAK=mysql && \
+	$(BIN)/pytest -m "not compose" -k mysql -n $(WORKERS) --dist worksteal && \
+	$(BIN)/pytest -m "not long" tests/e2e/test_runbook.py tests/e2e/test_outages.py tests/e2e/test_crashes.py \
+		tests/e2e/test_frozen.py tests/e2e/test_disaster.py
 
 test-compose: install ## the compose file in a Docker engine, which is started if none answers; PART=… of it
 	deploy/ci/engine $(BIN)/pytest -m "compose $(PART)" tests/e2e/test_compose.py tests/e2e/test_compose_runbook.py
@@ -59,4 +66,4 @@ lock: install ## choose the newest versions again and write them down with their
 clean: ## remove what was made; the data folder stays
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info
 
-.PHONY: help install run check format test test-long test-compose test-tools bench lock clean
+.PHONY: help install run check format test test-long test-mysql test-compose test-tools bench lock clean

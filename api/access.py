@@ -66,6 +66,11 @@ def note(scope: Scope, **notes: Any) -> None:
     scope.setdefault(_NOTES, {}).update(notes)
 
 
+def noted(scope: Scope, name: str) -> Any:
+    """What was added under this name; None where nothing was."""
+    return scope.get(_NOTES, {}).get(name)
+
+
 def request_id_of(scope: Scope) -> str:
     """The id of this request, as its answer and the log name it."""
     return str(scope.get(_NOTES, {}).get("request_id", ""))

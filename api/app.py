@@ -7,6 +7,7 @@ from contextlib import (
     asynccontextmanager,
     nullcontext,
 )
+from functools import partial
 
 import msgspec
 from starlette.applications import Starlette
@@ -28,16 +29,19 @@ from api.pool import Pool
 from api.schemas import Live
 from api.telling import tell, tell_http
 from payouts.clock import now_ms
-from payouts.guard import looking, sharing
+from payouts.every import every
+from payouts.guard import LOOK_EVERY_S, looking, sharing
 from payouts.ids import IdMaker
 from payouts.meters import Meters
 from payouts.pulse import Pulse, beating
 from payouts.settings import Settings
 from payouts.storage.kept_answers import KeptAnswers
+from payouts.storage.people_rows import live_digests
 from payouts.stores import (
     open_emergency_watch,
     open_engine,
     open_guard,
+    open_health_engine,
     open_lists,
     open_pulse,
     open_redis,
@@ -69,14 +73,16 @@ def build_app(settings: Settings, troubles: Troubles | None = None) -> Starlette
     kept = KeptAnswers(client, settings.queue_namespace, open_sealer(settings))
     lists = open_lists(settings, engine, settings.database_pool_size)
     guard = open_guard(settings, "api", engine)
-    doorkeeper = Doorkeeper(guard)
+    doorkeeper = Doorkeeper(guard, partial(live_digests, engine))
     desk = Desk(
         *(engine, pool, messages.send_payout, now_ms, IdMaker(), closing, kept, lists), doorkeeper=doorkeeper
     )
-    meters = Meters(desk.meter, guard, only_here=[troubles or Troubles()])
-    pulse = open_pulse(settings, "api", meters, engine)
-    metrics = served(open_render(settings, pulse), settings.metrics_host, settings.metrics_port)
-    return make_app(desk, pulse, open_health(settings), metrics)
+    meters = Meters(desk.meter, guard, only_here=[doorkeeper.failures, troubles or Troubles()])
+    health_engine = open_health_engine(settings)
+    pulse = open_pulse(settings, "api", meters, engine, health_engine)
+    render = open_render(settings, pulse, door=settings.api_port)
+    metrics = served(render, settings.metrics_host, settings.metrics_port)
+    return make_app(desk, pulse, open_health(settings, health_engine), metrics)
 
 
 def make_app(
@@ -140,7 +146,8 @@ async def _kept_up_to_date(doorkeeper: Doorkeeper | None) -> AsyncIterator[None]
     if doorkeeper is None:
         yield
         return
-    async with looking(doorkeeper.guard), sharing(doorkeeper.rejections):
+    learning = every(LOOK_EVERY_S, doorkeeper.learn)
+    async with looking(doorkeeper.guard), sharing(doorkeeper.rejections), learning:
         yield
 
 

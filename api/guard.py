@@ -1,19 +1,22 @@
 """Before everything else: who is blocked, and who asks too much. And the headers that tell of limits."""
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.access import note
+from api.access import note, noted
 from api.pool import Pool
 from api.telling import tell
 from payouts.addresses import counted_as
+from payouts.auth_failures import AuthFailures, kind_of
 from payouts.errors import PayoutsError
 from payouts.guard import Guard
+from payouts.logs import get_logger
 from payouts.people import Actor
 from payouts.rates import Rate, RateLimitedError, RouteGroup
 from payouts.rejections import Rejections
@@ -27,10 +30,17 @@ _NOTED = frozenset({UNAUTHORIZED, 403, 429})
 
 
 class Doorkeeper:
-    """Limits of the API. One for each process; `count` alone is called from threads."""
+    """Limits of the API. One for each process; `count` and `learn` alone are called from threads."""
 
-    def __init__(self, guard: Guard) -> None:
+    def __init__(
+        self, guard: Guard, live: Callable[[int, int], Collection[str]] = lambda *_: frozenset()
+    ) -> None:
+        """`live` reads the digests of tokens that are good at a time in ms, so many of them at the most."""
         self.guard = guard
+        self.failures = AuthFailures("api")
+        self._live = live
+        self._good: Collection[str] | None = None
+        """Digests of tokens that were good when they were read last. None: they never were."""
         self.rejections: Rejections = guard.rejections(RouteGroup.API_REFUSED)
         self._known: OrderedDict[str, None] = OrderedDict()
         """Digests of tokens that let somebody in, the one that was used last at the end."""
@@ -47,26 +57,41 @@ class Doorkeeper:
         if rate is not None and not rate.allowed:
             raise RateLimitedError(rate)
 
+    def learn(self) -> None:
+        """Read which tokens are good: at the start, and then while some address is over the limit.
+
+        A process that has just started has let nobody in yet, and a flood does not wait until it has.
+        """
+        if self._good is not None and not self.rejections.barred:
+            return
+        try:
+            self._good = self._live(self.guard.clock(), KNOWN_MOST)
+        except (SQLAlchemyError, PayoutsError, OSError) as error:
+            # While the database is away no token lets anybody in, good or not; `Guard.look` says that it is.
+            get_logger().debug("api.tokens_not_read", error_class=type(error).__name__)
+
     def over(self, scope: Scope, address: str) -> Rate | None:
         """Where an address stands that has sent too many tokens that let nobody in.
 
-        A token that was let in before is looked at all the same: whoever shares an address with others must
-        not suffer for them.
+        A token that is good, or was let in before, is looked at all the same: whoever shares an address with
+        others must not suffer for them.
         """
         rate = self.rejections.over(counted_as(address))
         return None if rate is None or self._is_known(scope) else rate
 
-    def refused(self, address: str) -> None:
-        """Count a request whose token was missing or let nobody in."""
+    def refused(self, address: str, code: str) -> None:
+        """Count a request whose token was missing or let nobody in, for `code`."""
+        self.failures.note(kind_of(code))
         if not self.guard.is_stripe(address):
             self.rejections.count(counted_as(address))
 
     def _is_known(self, scope: Mapping[str, Any]) -> bool:
         said = Headers(raw=scope["headers"]).get("authorization", "")
         try:
-            return digest_of(said.partition(" ")[2].strip()) in self._known
+            digest = digest_of(said.partition(" ")[2].strip())
         except TokenError:
             return False
+        return digest in self._known or (self._good is not None and digest in self._good)
 
 
 class Guarded:
@@ -93,7 +118,7 @@ class Guarded:
         async def told(message: Message) -> None:
             if message["type"] == "http.response.start":
                 if message["status"] == UNAUTHORIZED:
-                    self._doorkeeper.refused(address)
+                    self._doorkeeper.refused(address, str(noted(scope, "code")))
                 if message["status"] in _NOTED:
                     note(scope, client=address)
                 rate: Rate | None = scope.get(_RATE)

@@ -113,6 +113,7 @@ def paths_of(connection: Connection, size: Size) -> list[str]:
         "/completeness/accounts": [f"account={large}"],
         "/operations": [],
         "/operations/limits": [],
+        "/operations/payout-limits": [],
         "/operations/schedules": [],
         "/operations/notices": [
             *("status=dead", "status=delivered", "status=pending", "name=payout.completed"),

@@ -69,7 +69,7 @@ def _chains(connection: "Connection", only: str | None) -> "Iterator[str]":
 
     if only is not None:
         if not chain_exists(connection, only):
-            raise NotFoundError(f"there is no audit chain {only}")
+            raise NotFoundError(f"there is no audit chain {only}: `payouts audit list` names them")
         yield only
         return
     name = next_chain(connection)

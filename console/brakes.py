@@ -7,6 +7,7 @@ import typer
 from console.acting import AsOption
 from console.context import DataOption, JsonOption
 from console.doing import doing
+from console.limit_words import limit_key, limit_value, limit_window_s
 from console.listing import AfterOption, LimitOption, SinceOption, UntilOption, make_filters, show
 from console.output import out, short_time
 from console.request_commands import PartnerArgument, ReasonOption
@@ -14,14 +15,13 @@ from payouts.clock import now_ms
 from payouts.errors import RefusedError
 from payouts.holds import EVERYTHING, Hold, HoldKind, HoldScope, named
 from payouts.ids import IdMaker
-from payouts.limits import COUNTED, LimitKind, value_text
-from payouts.money import check_currency, parse_money
+from payouts.limits import LimitKind, value_text
+from payouts.money import check_currency
 from payouts.people import Scope
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from payouts.limiting import LimitKey
     from payouts.people import Actor
 
 holds = typer.Typer(no_args_is_help=True, help="Holds: what they cover is not sent until they are released.")
@@ -32,7 +32,6 @@ PartnerOption = Annotated[str | None, typer.Option("--partner", help="Only for t
 CurrencyOption = Annotated[str | None, typer.Option("--currency", help="As eur.")]
 LimitReasonOption = Annotated[str | None, typer.Option("--reason", help="Why; for the audit log.")]
 KindArgument = Annotated[LimitKind, typer.Argument(help="What the limit is about.")]
-_SPANS = {"m": 60, "h": 3_600, "d": 86_400}
 
 
 def stop(reason: ReasonOption, as_name: AsOption = None, data: DataOption = None) -> None:
@@ -142,9 +141,9 @@ def set_limit(
     from payouts.limiting import set_limit
 
     def work(connection: "Connection", actor: "Actor", make_id: IdMaker, at_ms: int) -> str:
-        key = _key(connection, kind, currency, partner)
-        most = _count(value) if kind in COUNTED else parse_money(value, _named(key.currency, kind))
-        made = set_limit(connection, key, most, _window_s(window), actor, make_id, at_ms, reason)
+        key = limit_key(connection, kind, currency, partner)
+        most, window_s = limit_value(key, value), limit_window_s(window)
+        made = set_limit(connection, key, most, window_s, actor, make_id, at_ms, reason)
         return f"{key}: {value_text(made)}"
 
     with doing(data, Scope.ADMIN, as_name) as doer:
@@ -164,7 +163,7 @@ def remove_limit(
     from payouts.limiting import unset_limit
 
     def work(connection: "Connection", actor: "Actor", make_id: IdMaker, at_ms: int) -> str:
-        key = _key(connection, kind, currency, partner)
+        key = limit_key(connection, kind, currency, partner)
         unset_limit(connection, key, actor, make_id, at_ms, reason)
         return str(key)
 
@@ -211,38 +210,6 @@ def approve_bank(
 
     with doing(data, Scope.APPROVE, as_name) as doer:
         out().print(doer.do(work), markup=False, soft_wrap=True)
-
-
-def _key(connection: "Connection", kind: LimitKind, currency: str | None, partner: str | None) -> "LimitKey":
-    from payouts.limiting import LimitKey
-    from payouts.registering import the_partner
-
-    found = None if partner is None else the_partner(connection, partner)
-    code = check_currency(currency) if currency else ""
-    if found is not None and not code and kind not in COUNTED:
-        code = found.currency
-    return LimitKey(kind, code, found)
-
-
-def _named(currency: str, kind: LimitKind) -> str:
-    if not currency:
-        raise RefusedError("bad_limit", f"{kind} is an amount: say of which currency, as --currency eur")
-    return currency
-
-
-def _count(value: str) -> int:
-    if not (value.isascii() and value.isdigit() and len(value) <= 15):
-        raise RefusedError("bad_limit", f"{value!r} is no number of payouts")
-    return int(value)
-
-
-def _window_s(window: str | None) -> int:
-    if window is None:
-        return 0
-    number, span = window[:-1], window[-1:]
-    if span not in _SPANS or not (number.isascii() and number.isdigit() and len(number) <= 6):
-        raise RefusedError("bad_limit", f"{window!r} is no window: use 60m, 24h or 7d")
-    return int(number) * _SPANS[span]
 
 
 def _hold_cells(row: dict[str, Any]) -> tuple[Any, ...]:

@@ -2,7 +2,7 @@
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -23,10 +23,8 @@ from console.selecting import (
 )
 from payouts.errors import NotFoundError, RefusedError
 from payouts.people import Scope
+from payouts.replay import Selection
 from payouts.states import EventStatus
-
-if TYPE_CHECKING:
-    from payouts.replay import Selection
 
 app = typer.Typer(no_args_is_help=True, help="Events that failed, by the cause of their failure.")
 
@@ -115,6 +113,8 @@ def list_failures(
     """List events that stand failed, newest first."""
     from payouts.storage.dead_queries import failure_list
 
+    if group is not None:
+        _require_known(data, Selection(fingerprint=group))
     equal = {"status": status, "fingerprint": group, "type": type_, "account": account, "object_id": object_}
     fetch = partial(failure_list, error=error)
     show(data, fetch, make_filters(equal, since, until, after), limit, as_json, _LIST_COLUMNS, _cells)
@@ -169,10 +169,18 @@ def _require_some(*named: object) -> None:
 
 
 def _change(
-    data: Path | None, as_name: str | None, wanted: "Selection", decision: Decision, reason: str
+    data: Path | None, as_name: str | None, wanted: Selection, decision: Decision, reason: str
 ) -> int:
+    _require_known(data, wanted)
     with doing(data, Scope.OPERATE, as_name) as doer:
         return decide(doer.engine, doer.do, wanted, decision, reason)
+
+
+def _require_known(data: Path | None, wanted: Selection) -> None:
+    from payouts.storage.replay_rows import require_known
+
+    with reading_from(data) as connection:
+        require_known(connection, wanted)
 
 
 def _group_cells(group: dict[str, Any]) -> tuple[Any, ...]:

@@ -33,7 +33,9 @@ def decide(engine: "Engine", do: "Do", wanted: "Selection", decision: Decision, 
             done += _some(do, decision, ids, subject, reason)
     if not done:
         raise RefusedError(
-            "none_found", f"there is no {wanted.status} event with {wanted}: nothing was changed"
+            "none_found",
+            f"there is no {wanted.status} event with {wanted}: nothing was changed. "
+            f"`payouts dead list --status {wanted.status}` shows those",
         )
     return done
 

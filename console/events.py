@@ -65,7 +65,10 @@ def show_event(
     with reading_from(data) as connection:
         found = event(connection, key)
         if found is None:
-            raise NotFoundError(f"there is no event {key}")
+            raise NotFoundError(
+                f"there is no event {key}: `payouts event list` shows what came in, "
+                "`payouts catch-up` fetches from Stripe what did not"
+            )
         stored = found.pop("payload")
         found["payload_kept"] = _kept(stored)
         if payload or unredacted or as_json:

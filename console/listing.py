@@ -67,7 +67,9 @@ def show(
         rows = list(pages(connection, fetch, filters, wanted + 1))
         print_table(table(columns, [cells(row) for row in rows[:wanted]]))
         if not rows:
-            out().print("none")
+            # With what was asked for: one who mistyped an id should not read that there is nothing.
+            asked = ", ".join(f"{name} {value}" for name, value in filters.equal.items())
+            out().print(f"none with {asked}" if asked else "none", markup=False, soft_wrap=True)
         elif len(rows) > wanted:
             out().print(f"there are more: --after {rows[wanted - 1]['id']}")
 

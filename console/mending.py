@@ -11,11 +11,11 @@ from console.context import DataOption, JsonOption, settings_of
 from console.doing import doing
 from console.output import out, write_json
 from console.request_commands import PayoutArgument, ReasonOption, request_row
-from payouts.errors import NotFoundError, SettingsError
+from payouts.errors import SettingsError
 from payouts.ids import IdMaker
 from payouts.money import format_money
 from payouts.people import Scope
-from payouts.request import PayoutRequest, row_id_of
+from payouts.request import PayoutRequest, no_request, row_id_of
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -101,7 +101,7 @@ def _mend(
 ) -> None:
     request_id = row_id_of(payout)
     if request_id is None:
-        raise NotFoundError(f"{payout!r} is no requested payout: they are named pay_…")
+        raise no_request(payout)
 
     def work(connection: "Connection", actor: "Actor", make_id: IdMaker, at_ms: int) -> PayoutRequest:
         return verb(connection, request_id, actor, reason, make_id, at_ms)

@@ -33,16 +33,24 @@ def pools(
 
     Counts the processes that are there, or those of --plan. Ends with 0 where they fit, else 1.
     """
-    from payouts.pools import Fit, needs_of, pool_sizes
+    from payouts.overview import connections_of
+    from payouts.pools import Fit, needs_of
     from payouts.storage.queries import reading
     from payouts.storage.server_facts import server_connections
 
     planned, settings = _planned(plan or []), settings_of(data)
     with engine_of(data) as engine, reading(engine) as connection:
         server = server_connections(connection)
-    most = min(filter(None, (server.most, server.user_most))) if server else None
-    needs = needs_of(_processes(settings), pool_sizes(settings), planned)
-    fit = Fit(needs, most, server.connected if server else None, settings.database_pool_size)
+    processes = _processes(settings)
+    # Counted as `payouts status` counts them; the narrower bound is the one that they must fit.
+    bounds = connections_of(server, [each for each in processes if each.here]) if server else []
+    bound = min(bounds, key=lambda used: used.most, default=None)
+    fit = Fit(
+        needs_of(processes, settings, planned),
+        bound.most if bound else None,
+        bound.used if bound else None,
+        settings.database_pool_size,
+    )
     if as_json:
         _write(fit)
     else:

@@ -134,9 +134,11 @@ def verify(
 
 
 def _chains(connection: "Connection", only: str | None) -> "Iterator[str]":
-    from payouts.storage.proof_rows import next_account
+    from payouts.storage.proof_rows import head_of, next_account
 
     if only is not None:
+        if head_of(connection, only) is None:
+            raise NotFoundError(f"nothing is proven of {only}: `payouts proof list` shows what is")
         yield only
         return
     name = next_account(connection)

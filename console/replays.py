@@ -232,19 +232,25 @@ def _preview(data: Path | None, wanted: "Selection", as_json: bool) -> None:
 
 
 def _tried(data: Path | None, wanted: "Selection") -> "tuple[list[Selected], bool, list[Change]]":
-    """What is selected, whether there is more than can be tried at once, and what would change."""
+    """What is selected, whether there is more than can be tried at once, and what would change.
+
+    NotFoundError where something is named that is not there, or nothing fits.
+    """
     from rich.progress import track
 
     from console.context import engine_of
     from payouts.bootstrap import open_what_if
     from payouts.storage.queries import reading
-    from payouts.storage.replay_rows import newest_id
+    from payouts.storage.replay_rows import newest_id, require_named
 
     with engine_of(data) as engine:
         what_if = open_what_if(settings_of(data), engine)
         with reading(engine) as connection:
+            require_named(connection, wanted)
             until_id = newest_id(connection)
         events, more = what_if.select(wanted, until_id)
+        if not events:
+            raise NotFoundError(f"no event fits: {wanted}. `payouts event list` shows what is in the inbox")
         changes = what_if.preview(events)
         groups = len({event.object_id or event.event_id for event in events})
         shown = track(changes, "trying", groups, console=err(), transient=True, disable=not err().is_terminal)
@@ -255,8 +261,6 @@ def _agreed(data: Path | None, wanted: "Selection") -> bool:
     """Show what would change, then ask."""
     events, more, changes = _tried(data, wanted)
     print_preview(changes, len(events), more)
-    if not events:
-        return False
     if not sys.stdin.isatty():
         raise RefusedError("not_confirmed", "this is what it would change: say --yes to replay it")
     return typer.confirm(f"Replay {'these and more' if more else len(events)} events?")

@@ -10,11 +10,11 @@ from console.context import DataOption, JsonOption, reading_from
 from console.doing import doing
 from console.listing import AfterOption, LimitOption, SinceOption, UntilOption, make_filters, show
 from console.output import out, short_time, write_json
-from payouts.errors import NotFoundError, RefusedError
+from payouts.errors import RefusedError
 from payouts.ids import IdMaker
 from payouts.money import format_money, parse_money
 from payouts.people import Scope
-from payouts.request import PayoutRequest, public_id, row_id_of
+from payouts.request import PayoutRequest, no_request, public_id, row_id_of
 from payouts.states import RequestStatus
 from payouts.waiting import wait_in_list
 
@@ -185,7 +185,7 @@ def _decide(
 ) -> None:
     request_id = row_id_of(payout)
     if request_id is None:
-        raise NotFoundError(f"{payout!r} is no requested payout: they are named pay_…")
+        raise no_request(payout)
 
     def work(connection: "Connection", actor: "Actor", make_id: IdMaker, at_ms: int) -> PayoutRequest:
         return verb(connection, request_id, actor, reason, make_id, at_ms)

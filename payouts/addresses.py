@@ -54,6 +54,16 @@ class Networks:
             for (version, shift), found in self._sizes.items()
         )
 
+    def covering(self, text: str) -> Iterator[Network]:
+        """Those of them that an address is in."""
+        address = parse_address(text) if self._networks else None
+        if address is None:
+            return
+        number, most = int(address), address.max_prefixlen
+        for (version, shift), found in self._sizes.items():
+            if version == address.version and number >> shift in found:
+                yield ip_network((number >> shift << shift, most - shift))
+
     def overlapping(self, network: Network) -> Network | None:
         """One of them that has an address in common with `network`."""
         return next((each for each in self._networks if _overlap(each, network)), None)

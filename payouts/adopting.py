@@ -62,7 +62,9 @@ class Adopter:
         reason = check_reason(reason)
         seen = self.gateway.transfer_if_any(transfer_id)
         if seen is None:
-            raise NotFoundError(f"Stripe has no transfer {transfer_id}")
+            raise NotFoundError(
+                f"Stripe has no transfer {transfer_id}: is its id whole, and of this account and mode?"
+            )
         request_id, account = named_request(seen), id_of(seen.destination)
         if request_id is None or named_leg(seen) is None or account is None:
             raise RefusedError("not_ours", f"{transfer_id} names no request of this service")

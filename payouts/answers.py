@@ -139,7 +139,7 @@ class Answers:
         elif remedy == Remedy.LATER:
             self._wait(request, leg, "later", refused.text)
         else:
-            if remedy == Remedy.PARTNER:
+            if remedy == Remedy.PARTNER and not self._asked_since(request, attempt):
                 self._restrict(request, refused.text)
             self._end(request, leg, refused, again=remedy == Remedy.PARTNER)
 
@@ -165,6 +165,11 @@ class Answers:
             back = (ledger.Movement(kinds.IN_TRANSIT, kinds.RETURNED, amount),)
             self.books.post(request, "payout_refused", f"leg:{leg.id}:refused", back)
         self.books.returned(request, refused.text)
+
+    def _asked_since(self, request: PayoutRequest, attempt: Attempt) -> bool:
+        """Whether Stripe told of the account after the attempt was first sent: what refused it may be mended,
+        and a repeated key is answered with what was said at first. If not, the next attempt shows it."""
+        return (self.partners[request.partner_id].refreshed_at_ms or 0) > attempt.first_sent_at_ms
 
     def _restrict(self, request: PayoutRequest, text: str) -> None:
         partner = self.partners[request.partner_id]

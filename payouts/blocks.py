@@ -3,7 +3,7 @@
 Both end by themselves: whoever acts in an incident has no time to come back for it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from payouts.addresses import LOOPBACK, Network, Networks, network_text, parse_network
@@ -74,13 +74,21 @@ class Decided:
     raises: Sequence[Raise] = ()
     stripe: Networks | None = None
     """None: the list was never refreshed; then the one that came with this version counts."""
-    by_network: Networks = field(default_factory=Networks)
-    """The networks of `blocks`."""
+    networks: Networks = field(default_factory=Networks)
+    """Those of `blocks`."""
+    by_network: Mapping[Network, Block] = field(default_factory=dict)
+    """The blocks, to be found at once however many there are."""
 
     @classmethod
     def of(cls, blocks: Sequence[Block], raises: Sequence[Raise], stripe: Networks | None) -> "Decided":
         """The same, ready to be asked."""
-        return cls(blocks, raises, stripe, Networks(parse_network(block.network) for block in blocks))
+        by_network = {parse_network(block.network): block for block in blocks}
+        return cls(blocks, raises, stripe, Networks(by_network), by_network)
+
+    def block_of(self, address: str, now_ms: int) -> Block | None:
+        """A block that an address is in; None where it is in none that counts at that time."""
+        found = (self.by_network[network] for network in self.networks.covering(address))
+        return next((block for block in found if block.until_ms > now_ms), None)
 
 
 def check_network(text: str, stripe: Networks, trusted: Networks) -> Network:

@@ -10,10 +10,12 @@ from sqlalchemy import Engine
 from payouts.apply import Applier
 from payouts.archiving import Archiver
 from payouts.batch import Rules, read_as_sent
+from payouts.cleaning import Secrets
 from payouts.clock import Clock, now_ms
 from payouts.desk import SendingRules
 from payouts.errors import SettingsError
 from payouts.failure_watch import FailureWatch
+from payouts.forewarning import Forewarner
 from payouts.fresh import Fresh
 from payouts.gateway import NoGateway, StripeGateway
 from payouts.ids import IdMaker
@@ -202,7 +204,9 @@ def open_maintenance_clerk(
     def look(window_minutes: int) -> Overview:
         return overviewer.look(window_minutes=window_minutes)
 
-    return MaintenanceClerk(engine, IdMaker(clock), clock, look, settings.maintenance_email_payouts)
+    least = settings.maintenance_email_payouts
+    forewarner = Forewarner(engine, IdMaker(clock), clock, least) if least else None
+    return MaintenanceClerk(engine, IdMaker(clock), clock, look, forewarner)
 
 
 def open_payloads(settings: Settings) -> Payloads:
@@ -266,8 +270,12 @@ def open_teller(
     settings: Settings, engine: Engine, channels: Mapping[str, Channel], clock: Clock = now_ms
 ) -> Teller:
     """What delivers notices by `channels`."""
-    attempts = (settings.notice_max_attempts, MAX_ATTEMPTS)
-    return Teller(engine, channels, TellingRules(IdMaker(clock), clock, routes_of(list(channels)), *attempts))
+    rules = TellingRules(
+        *(IdMaker(clock), clock, routes_of(list(channels))),
+        *(settings.notice_max_attempts, MAX_ATTEMPTS),
+        clean=Secrets(settings).out_of,
+    )
+    return Teller(engine, channels, rules)
 
 
 def open_gateway(settings: Settings, pace: Pace = at_once, called: Called = uncounted) -> StripeGateway:

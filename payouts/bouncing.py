@@ -1,5 +1,6 @@
 """Addresses that mail comes back from: nothing more is written to them until a person says that they work."""
 
+import contextlib
 import dataclasses
 
 from sqlalchemy import Connection
@@ -18,10 +19,13 @@ def mark_bouncing(
     """Write nothing more to `address` of a partner, and tell operators; whether that is new.
 
     `at_ms`: when the mail came back. What came back before the address was given or trusted by a person, or
-    from another address than it has now, changes nothing: so the same report may come again, at any time.
+    from another mailbox than that of its address now, changes nothing: so the same report may come again, at
+    any time.
     """
     partner = lock_partners(connection, [partner_id]).get(partner_id)
-    if partner is None or partner.email != address or partner.email_bounced_at_ms is not None:
+    if partner is None or partner.email_bounced_at_ms is not None:
+        return False
+    if mailbox(partner.email) != mailbox(address):
         return False
     if at_ms <= (partner.email_since_ms or 0):
         return False
@@ -40,3 +44,12 @@ def mark_bouncing(
     )
     insert_partner_notice(connection, PartnerNotice(BOUNCING, marked, now_ms, text, str(at_ms)), make_id)
     return True
+
+
+def mailbox(address: str) -> str:
+    """The mailbox of an address, to compare: no server tells two apart by capitals, and reports of it may
+    write it otherwise, its domain in ASCII too."""
+    name, _, domain = address.strip().rpartition("@")
+    with contextlib.suppress(UnicodeError):  # as it is, where it is none: too long, or a part of it empty
+        domain = domain.encode("idna").decode()
+    return f"{name}@{domain}".casefold()

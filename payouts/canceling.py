@@ -4,11 +4,11 @@ from sqlalchemy import Connection
 
 from payouts import ledger
 from payouts.books import Books
-from payouts.errors import NotFoundError, RefusedError
+from payouts.errors import RefusedError
 from payouts.ids import IdMaker
 from payouts.people import Actor, Scope
 from payouts.reasons import check_reason
-from payouts.request import PayoutRequest, public_id
+from payouts.request import PayoutRequest, no_request
 from payouts.states import REQUEST_TRANSITIONS, RequestStatus
 from payouts.storage import audit_rows
 from payouts.storage.request_notices import RequestNotice
@@ -56,7 +56,7 @@ def loaded(books: Books, request_id: int) -> PayoutRequest:
     books.load([request_id])
     request = books.requests.get(request_id)
     if request is None:
-        raise NotFoundError(f"there is no requested payout {public_id(request_id)}")
+        raise no_request(request_id)
     return request
 
 

@@ -20,8 +20,6 @@ def channel_faults(settings: "Settings") -> Iterator[str]:
     one."""
     yield from _mail_faults(settings)
     addresses = {
-        "SLACK_WARNING_URL": settings.slack_warning_url.get_secret_value(),
-        "SLACK_CRITICAL_URL": settings.slack_critical_url.get_secret_value(),
         "PAGERDUTY_API_BASE": settings.pagerduty_api_base,
         "PORTAL_WEBHOOK_URL": settings.portal_webhook_url,
         "RESEND_API_BASE": settings.resend_api_base,
@@ -29,17 +27,41 @@ def channel_faults(settings: "Settings") -> Iterator[str]:
     }
     for name, url in addresses.items():
         if url and not is_safe(url):
-            yield f"{name} must be an https:// address without a password; http:// is for this very machine"
+            yield _unsafe(name)
+    secrets = {
+        "SLACK_WARNING_URL": settings.slack_warning_url,
+        "SLACK_CRITICAL_URL": settings.slack_critical_url,
+        "PORTAL_WEBHOOK_SECRET": settings.portal_webhook_secret,
+        "RESEND_WEBHOOK_SECRET": settings.resend_webhook_secret,
+    }
+    for name, secret in secrets.items():
+        fault = secret_fault(name, secret.get_secret_value())
+        if fault is not None:
+            yield fault
     if settings.slack_critical_url.get_secret_value() and not settings.slack_warning_url.get_secret_value():
         yield "SLACK_WARNING_URL must be set with SLACK_CRITICAL_URL: it may be the same address"
     if bool(settings.portal_webhook_url) != bool(settings.portal_secrets):
         yield "PORTAL_WEBHOOK_URL and PORTAL_WEBHOOK_SECRET must be set together, or neither of them"
-    for name, secrets in (
-        ("PORTAL_WEBHOOK_SECRET", settings.portal_secrets),
-        ("RESEND_WEBHOOK_SECRET", settings.resend_secrets),
-    ):
-        if not all(map(_is_secret, secrets)):
-            yield f"{name} has an entry that is no whsec_… with at least {SECRET_BYTES_LEAST} bytes in base64"
+
+
+def secret_fault(name: str, value: str) -> str | None:
+    """What is wrong with the value of this setting, a secret; None: nothing, or it is empty. Asked at the
+    start, and whenever its file changes."""
+    if not value:
+        return None
+    if name in ("SLACK_WARNING_URL", "SLACK_CRITICAL_URL") and not is_safe(value):
+        return _unsafe(name)
+    if name in ("PORTAL_WEBHOOK_SECRET", "RESEND_WEBHOOK_SECRET"):
+        entries = [part.strip() for part in value.split(",") if part.strip()]
+        if not entries or not all(map(_is_secret, entries)):
+            return (
+                f"{name} has an entry that is no whsec_… with at least {SECRET_BYTES_LEAST} bytes in base64"
+            )
+    return None
+
+
+def _unsafe(name: str) -> str:
+    return f"{name} must be an https:// address without a password; http:// is for this very machine"
 
 
 def _mail_faults(settings: "Settings") -> Iterator[str]:

@@ -7,12 +7,10 @@ local variables, nor requests, nor the lines logged before go with it.
 
 import atexit
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from pydantic import SecretStr
-
-from payouts.logs import redact
+from payouts.cleaning import Secrets, cleaned
 from payouts.redaction import REDACTED
 from payouts.settings import Settings
 from payouts.troubles import Troubles
@@ -27,14 +25,11 @@ FIELDS = frozenset(
 """Fields of a log line that go with a report. All else stays here."""
 TEXT_MOST = 500
 FLUSH_WITHIN_S = 2.0
-_SECRET_FROM = 6
-"""Shorter settings are no secrets, and would black out half of every text."""
 _KEPT = (
     *("event_id", "timestamp", "platform", "level", "logger", "release", "environment", "server_name"),
     "tags",
 )
 _FRAME = ("filename", "function", "module", "lineno", "abs_path", "in_app")
-_EMAIL = re.compile(r"[\w.+-]+@[\w-]+(\.[\w-]+)+")
 _NUMBER = re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,4})?\b|\b\d(?:[ -]?\d){7,}\b")
 """IBANs, and numbers of eight digits or more: accounts, cards, telephones."""
 _DATA = re.compile(r"[\[{(]\s*['\"].*", re.DOTALL)
@@ -46,33 +41,20 @@ def open_troubles(settings: Settings, role: str) -> Troubles:
     dsn = settings.sentry_dsn.get_secret_value()
     if not dsn:
         return Troubles()
-    return Troubles(_Sentry(dsn, role, settings.environment, Cleaner(secrets_of(settings))).report)
-
-
-def secrets_of(settings: Settings) -> list[str]:
-    """Every secret among the settings, those of a list each, and the passwords inside addresses."""
-    found: set[str] = set()
-    for name in type(settings).model_fields:
-        value = getattr(settings, name)
-        if isinstance(value, SecretStr):
-            whole = value.get_secret_value()
-            found |= {whole, *(part.strip() for part in whole.split(","))}
-            found |= set(re.findall(r"://[^/\s:@]*:([^/\s@]+)@", whole))
-    return sorted((each for each in found if len(each) >= _SECRET_FROM), key=len, reverse=True)
+    return Troubles(_Sentry(dsn, role, settings.environment, Cleaner(Secrets(settings).known)).report)
 
 
 class Cleaner:
     """Takes out of an event of Sentry's what must not leave. What it does not know, it drops."""
 
-    def __init__(self, secrets: Iterable[str]) -> None:
-        self._secrets = list(secrets)
+    def __init__(self, secrets: Callable[[], Iterable[str]]) -> None:
+        """`secrets`: those that this process has had until now."""
+        self._secrets = secrets
 
     def text(self, text: str) -> str:
         """`text` without secrets, e-mail addresses, long numbers and quoted objects; cut at TEXT_MOST."""
-        for secret in self._secrets:
-            text = text.replace(secret, REDACTED)
-        text = _DATA.sub(REDACTED, redact(text))
-        return _NUMBER.sub(REDACTED, _EMAIL.sub(REDACTED, text))[:TEXT_MOST]
+        text = _DATA.sub(REDACTED, cleaned(text, self._secrets()))
+        return _NUMBER.sub(REDACTED, text)[:TEXT_MOST]
 
     def event(self, event: Mapping[str, Any], _: Any = None) -> dict[str, Any]:
         """What may be sent of `event`."""

@@ -30,6 +30,7 @@ _COUNTERS = {
     meters.ERRORS: "payouts_errors_total",
     meters.LIMITS: "payouts_rate_limit_refusals_total",
     meters.BLOCKED: "payouts_blocked_requests_total",
+    meters.AUTH_FAILURES: "payouts_auth_failures_total",
 }
 _LOOKED_AT = (EventStatus.APPLIED, EventStatus.IGNORED, EventStatus.DEFERRED, EventStatus.RETRYING)
 _OUTCOMES = ("answered", "refused", "limited", "failed")

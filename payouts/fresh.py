@@ -60,12 +60,19 @@ class Fresh(Generic[T]):
                 self._asked_s = self._monotonic()
                 self._done.clear()
         if due:
-            threading.Thread(target=self._ask, name="look", daemon=True).start()
+            self._ask_soon()
         self._done.wait(self._wait_s)
         known = self._known
         if known is None or self._monotonic() - known[1] > self._kept_s:
             return None
         return Answer(known[0], self._monotonic() - known[1])
+
+    def _ask_soon(self) -> None:
+        try:
+            threading.Thread(target=self._ask, name="look", daemon=True).start()
+        except RuntimeError as error:  # no thread can be started now: asked again when it is due again
+            self._known, self.error = None, error
+            self._done.set()
 
     def _ask(self) -> None:
         try:

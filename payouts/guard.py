@@ -11,15 +11,16 @@ from typing import Any, ClassVar
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from payouts.addresses import LOOPBACK, Networks, caller_address, counted_as, parse_network
+from payouts.addresses import LOOPBACK, Networks, caller_address, counted_as
 from payouts.blocks import Block, Decided
 from payouts.clock import Clock, iso
 from payouts.errors import PayoutsError, RefusedError
+from payouts.every import every
 from payouts.logs import get_logger
 from payouts.meters import BLOCKED, LIMITS, Counter, Totals
 from payouts.rate_limiter import RateLimiter
 from payouts.rates import Rate, RateLimits, RouteGroup
-from payouts.rejections import SHARE_EVERY_S, Rejections, every
+from payouts.rejections import SHARE_EVERY_S, Rejections
 from payouts.stripe_addresses import SNAPSHOT
 
 LOOK_EVERY_S = 3.0
@@ -66,15 +67,22 @@ class Guard:
         return caller_address(peer, said, self.trusted)
 
     def check_block(self, address: str) -> None:
-        """BlockedError where `address` is blocked. Stripe, this machine and trusted proxies never are."""
+        """BlockedError where `address` is blocked, which is counted."""
+        block = self.block_of(address)
+        if block is not None:
+            self.note_blocked()
+            raise BlockedError(address, block)
+
+    def block_of(self, address: str) -> Block | None:
+        """The block that an address is in. Stripe, this machine and trusted proxies never are in one."""
         decided = self.decided
-        if not decided.by_network.cover(address) or self.is_kept(address):
-            return
-        now_ms = self.clock()
-        for block in decided.blocks:
-            if block.until_ms > now_ms and Networks([parse_network(block.network)]).cover(address):
-                self._blocked.add({(self.role,): 1})
-                raise BlockedError(address, block)
+        if not decided.networks.cover(address) or self.is_kept(address):
+            return None
+        return decided.block_of(address, self.clock())
+
+    def note_blocked(self) -> None:
+        """Count a refusal for a block in the meters."""
+        self._blocked.add({(self.role,): 1})
 
     def is_kept(self, address: str) -> bool:
         """Whether an address is one of those that are never blocked."""

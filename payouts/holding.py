@@ -13,7 +13,7 @@ from payouts.ids import IdMaker
 from payouts.limits import MOST_WINDOW_S
 from payouts.people import Actor, Scope
 from payouts.reasons import check_reason
-from payouts.request import PayoutRequest, public_id
+from payouts.request import PayoutRequest, no_request
 from payouts.states import REQUEST_TRANSITIONS, RequestStatus
 from payouts.storage import audit_rows, hold_rows, outflow_rows
 from payouts.storage.columns import PLATFORM
@@ -114,7 +114,7 @@ def _request(connection: Connection, request_id: int) -> PayoutRequest:
     # Its lock comes before the hold's, as it does where it is sent.
     request = lock_requests(connection, [request_id]).get(request_id)
     if request is None:
-        raise NotFoundError(f"there is no requested payout {public_id(request_id)}")
+        raise no_request(request_id)
     return request
 
 

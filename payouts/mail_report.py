@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from payouts.cleaning import cleaned
 from payouts.errors import PayloadError
 
 _SAYS = {
@@ -77,7 +78,7 @@ def read_report(body: bytes) -> CameBack | None:
         return None
     kind = ", ".join(filter(None, (bounce.type, bounce.subType)))
     why = f"{said} ({kind})" if kind else said
-    return CameBack(partner_id, event.data.to[0], why, _at_ms(event.created_at))
+    return CameBack(partner_id, event.data.to[0], cleaned(why), _at_ms(event.created_at))
 
 
 def _by_name(tags: _Tags) -> dict[str, str]:

@@ -47,8 +47,9 @@ METRICS = _by_name(
     Metric(
         "payouts_signatures_rejected_total",
         "counter",
-        "Of those rejected, the ones whose signature did not verify.",
-        (),
+        "Of those rejected, the ones whose signature did not verify. `sender`: stripe (an address that "
+        "Stripe publishes), other.",
+        ["sender"],
         RECEIVER,
     ),
     Metric(
@@ -69,6 +70,14 @@ METRICS = _by_name(
         WEB,
     ),
     Metric("payouts_blocked_requests_total", "counter", "Requests from blocked addresses.", ["role"], WEB),
+    Metric(
+        "payouts_auth_failures_total",
+        "counter",
+        "Requests and sign-ins that let nobody in. `kind`: missing, unknown (a token), ended (a token), "
+        "session, provider, refused, throttled.",
+        ["role", "kind"],
+        "api, console",
+    ),
     Metric(
         "payouts_http_request_seconds",
         "histogram",

@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 from typing import Protocol, runtime_checkable
 
 from payouts.errors import PayoutsError
+from payouts.topics import topic_of
 
 NOTICES_DEAD = "alert.notices_dead"
 """Tells operators that a channel gave up on a notice."""
@@ -27,7 +28,7 @@ class Notice:
     @property
     def subjects(self) -> "Subjects":
         """What it is about. Notices that share a subject are delivered in the order of their ids."""
-        return subjects_of(self.payout_id, self.request_id)
+        return subjects_of(self.account, self.name, self.payout_id, self.request_id)
 
 
 class Channel(Protocol):
@@ -107,24 +108,19 @@ class Undelivered:
     """A notice that a channel has not taken yet. `next_ms`: when it may be over, as far as is known."""
 
     id: int
-    payout_id: int | None
-    request_id: int | None
+    subjects: "Subjects"
     next_ms: int
-
-    @property
-    def subjects(self) -> "Subjects":
-        return subjects_of(self.payout_id, self.request_id)
 
 
 class Order:
-    """Says which notices must wait for an older one about the same payout or request.
+    """Says which notices must wait for an older one about the same payout, request or topic.
 
     To be asked in the order of the ids. What waits holds back in its turn: a notice about a payout and its
     request ties together those about either.
     """
 
     def __init__(self) -> None:
-        self._until_ms: dict[tuple[str, int], int] = {}
+        self._until_ms: dict[tuple[str, int | str], int] = {}
 
     def hold(self, subjects: "Subjects", until_ms: int) -> None:
         """A notice about these is not delivered, and will not be before `until_ms`."""
@@ -155,11 +151,12 @@ def held_back(claimed: Sequence[Notice], older: Iterable[Undelivered]) -> dict[i
     return held
 
 
-Subjects = tuple[tuple[str, int], ...]
-"""The payout and the request that a notice is about, as (kind, row id)."""
+Subjects = tuple[tuple[str, int | str], ...]
+"""What a notice is about: the payout and the request as (kind, row id), the topic as (topic, account)."""
 
 
-def subjects_of(payout_id: int | None, request_id: int | None) -> Subjects:
-    """What a notice is about, of the two."""
-    about = (("payout", payout_id), ("request", request_id))
-    return tuple((kind, row_id) for kind, row_id in about if row_id is not None)
+def subjects_of(account: str, name: str, payout_id: int | None, request_id: int | None) -> Subjects:
+    """What a notice is about."""
+    topic = topic_of(name)
+    about = (("payout", payout_id), ("request", request_id), (topic or "", account if topic else None))
+    return tuple((kind, subject) for kind, subject in about if subject is not None)

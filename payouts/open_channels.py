@@ -25,7 +25,8 @@ from payouts.letters import letter
 from payouts.letters.rendering import House, Renderer
 from payouts.mail_addresses import Addresses
 from payouts.notices import Channel, Route
-from payouts.settings import Settings
+from payouts.secret_source import Derived
+from payouts.settings import Settings, listed
 
 MAX_ATTEMPTS = {EMAIL: EMAIL_ATTEMPTS}
 """Of channels that give up before NOTICE_MAX_ATTEMPTS."""
@@ -49,18 +50,21 @@ def open_channels(settings: Settings, engine: Engine, clock: Clock = now_ms) -> 
         addresses = Addresses(engine, IdMaker(clock), clock)
         channels[EMAIL] = EmailChannel(postman, addresses, Renderer(house))
     timeout_s = settings.channel_timeout_s
-    warnings = settings.slack_warning_url.get_secret_value()
-    if warnings:
-        critical = settings.slack_critical_url.get_secret_value() or warnings
+    if settings.slack_warning_url.get_secret_value():
+        warnings = settings.source("slack_warning_url").read
+        has_two = bool(settings.slack_critical_url.get_secret_value())
+        critical = settings.source("slack_critical_url").read if has_two else warnings
         lines = (Line("Slack", warnings, timeout_s), Line("Slack", critical, timeout_s))
         channels["slack"] = SlackChannel(*lines, settings.environment)
-    routing_key = settings.pagerduty_routing_key.get_secret_value()
-    if routing_key:
-        line = Line("PagerDuty", settings.pagerduty_api_base.rstrip("/") + pagerduty.PATH, timeout_s)
-        channels["pagerduty"] = PagerDutyChannel(line, routing_key, f"payouts {settings.environment}")
+    if settings.pagerduty_routing_key.get_secret_value():
+        address = settings.pagerduty_api_base.rstrip("/") + pagerduty.PATH
+        line = Line("PagerDuty", lambda: address, timeout_s)
+        key = settings.source("pagerduty_routing_key").read
+        channels["pagerduty"] = PagerDutyChannel(line, key, f"payouts {settings.environment}")
     if settings.portal_webhook_url:
-        line = Line("the portal", settings.portal_webhook_url, timeout_s)
-        channels["portal"] = PortalChannel(line, settings.portal_secrets, clock)
+        line = Line("the portal", lambda: settings.portal_webhook_url, timeout_s)
+        secrets = Derived((settings.source("portal_webhook_secret"),), listed)
+        channels["portal"] = PortalChannel(line, secrets.get, clock)
     return channels
 
 
@@ -70,10 +74,14 @@ def routes_of(channels: Sequence[str]) -> list[Route]:
 
 
 def _postman(settings: Settings) -> Postman | None:
-    key = settings.resend_api_key.get_secret_value()
-    if key:
+    if settings.resend_api_key.get_secret_value():
         return ResendPostman(
-            *(key, settings.resend_api_base.rstrip("/"), settings.email_from, settings.email_reply_to),
+            *(
+                settings.source("resend_api_key").read,
+                settings.resend_api_base.rstrip("/"),
+                settings.email_from,
+                settings.email_reply_to,
+            ),
             settings.channel_timeout_s,
         )
     if settings.email_folder:

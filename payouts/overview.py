@@ -18,6 +18,7 @@ from payouts.meters import ABOVE, ANSWERS, LIMITED, TOOK, Key
 from payouts.storage.database_view import DatabaseView, database_view
 from payouts.storage.minutes import Minutes
 from payouts.storage.redis_view import Process, QueueDepth, RedisView, redis_view
+from payouts.storage.server_facts import ServerConnections
 from payouts.stripe_state import stripe_state
 from payouts.vitals import WINDOW_MINUTES, Answers, Level, Sign, Used, judge, worst
 
@@ -115,9 +116,21 @@ class Overviewer:
         window = in_redis.window if in_redis else {}
         answers = {role: _answers(window, role) for role in ("receiver", "api")}
         processes = [each for each in in_redis.processes if each.here] if in_redis else []
-        signs = judge(answers, connections_of(in_database, processes), _memory(processes))
+        signs = judge(
+            answers,
+            connections_of(in_database.connections if in_database else None, processes),
+            _memory(processes),
+        )
         dependencies = [database_is, redis_is, *queue_is, _stripe(window)]
         return Overview(self.clock(), self.mode, signs, answers, dependencies, in_redis, in_database)
+
+    def recall(self, hours: int) -> None:
+        """Read the minutes of the last `hours` that can change no more, for looks to come. Raises
+        redis.RedisError."""
+        now_ms, charted = self.clock(), hours * 60
+        with self.client.pipeline(transaction=False) as pipe:
+            asked = self.minutes.ask(pipe, now_ms, charted, 0)
+            self.minutes.read(asked, pipe.execute(), now_ms, charted)
 
     def _redis(self, hours: int, window_minutes: int) -> tuple[RedisView | None, Dependency]:
         try:
@@ -160,10 +173,9 @@ def _answers(window: Mapping[Key, int], role: str) -> Answers:
     return Answers(sum(classes.values()), classes.get("5xx", 0), window.get((LIMITED, role), 0), took)
 
 
-def connections_of(view: DatabaseView | None, processes: Sequence[Process]) -> list[Used]:
+def connections_of(server: ServerConnections | None, processes: Sequence[Process]) -> list[Used]:
     """Connections to the database and how many there may be: of the server, the user, or our pools."""
     states = [each.state for each in processes if each.state]
-    server = view.connections if view else None
     if server is None:
         used = sum(state.connections_used or 0 for state in states)
         most = sum(state.connections_most or 0 for state in states)

@@ -9,13 +9,8 @@ from payouts.storage.redis_view import Process
 from payouts.stores import HEALTH_POOL_SIZE, LOOK_POOL_SIZE, RECEIVER_POOL_SIZE
 
 ROLES = ("receiver", "worker", "scheduler", "api", "console")
-BESIDE = {
-    "receiver": HEALTH_POOL_SIZE,
-    "api": HEALTH_POOL_SIZE,
-    "console": HEALTH_POOL_SIZE,
-    "scheduler": LOOK_POOL_SIZE,
-}
-"""Connections beside the pool of a role: for health, and for metrics."""
+BESIDE = {"receiver": HEALTH_POOL_SIZE, "api": HEALTH_POOL_SIZE, "console": HEALTH_POOL_SIZE}
+"""Connections beside the pool of a role, for health."""
 SIZED_ROLES = frozenset({"worker", "scheduler", "api"})
 """Whose pools DATABASE_POOL_SIZE sets."""
 SPARE = 10
@@ -26,11 +21,13 @@ SHARE = 0.8
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """What one role takes: `each` is what one process of it may open."""
+    """What one role takes: `each` is what one process of it may open, `beside` how many of these are for
+    health and metrics, whatever DATABASE_POOL_SIZE is."""
 
     role: str
     processes: int
     each: int
+    beside: int = 0
 
     @property
     def total(self) -> int:
@@ -67,7 +64,7 @@ class Fit:
             return None
         sized = [need for need in self.needs if need.role in SIZED_ROLES]
         processes = sum(need.processes for need in sized)
-        rest = self.total - sum(need.processes * (need.each - _beside(need.role)) for need in sized)
+        rest = self.total - sum(need.processes * (need.each - need.beside) for need in sized)
         if not processes:
             return None
         size = (math.ceil(SHARE * self.most) - 1 - rest) // processes
@@ -84,25 +81,25 @@ def pool_sizes(settings: Settings) -> dict[str, int]:
         "api": size,
         "console": 2 * settings.console_threads + 1,
     }
-    return {role: pools[role] + _beside(role) for role in ROLES}
+    if settings.resend_secrets:  # what it says of bounces is written by a pool of its own
+        pools["receiver"] += size
+    return {role: pools[role] + beside(settings, role) for role in ROLES}
 
 
-def needs_of(
-    processes: Sequence[Process], sizes: Mapping[str, int], planned: Mapping[str, int]
-) -> list[Need]:
+def beside(settings: Settings, role: str) -> int:
+    """Connections of a role beside its pool: for health, and for metrics of how the service stands."""
+    if role == "scheduler":
+        return LOOK_POOL_SIZE if settings.metrics_port else 0
+    return BESIDE.get(role, 0)
+
+
+def needs_of(processes: Sequence[Process], settings: Settings, planned: Mapping[str, int]) -> list[Need]:
     """What each role takes: as many processes as `planned`, else as are there; the larger of what one of them
     says that it may open and what the settings say."""
-    found = []
+    found, sizes = [], pool_sizes(settings)
     for role in ROLES:
         here = [each for each in processes if each.here and each.seen.role == role]
-        told = [
-            each.state.connections_most + _beside(role)
-            for each in here
-            if each.state and each.state.connections_most
-        ]
-        found.append(Need(role, planned.get(role, len(here)), max([sizes[role], *told])))
+        told = [each.state.connections_most for each in here if each.state and each.state.connections_most]
+        need = Need(role, planned.get(role, len(here)), max([sizes[role], *told]), beside(settings, role))
+        found.append(need)
     return found
-
-
-def _beside(role: str) -> int:
-    return BESIDE.get(role, 0)

@@ -6,7 +6,7 @@ waits for it, and what was counted meanwhile is not shown.
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from sqlalchemy import Engine
 from sqlalchemy.pool import QueuePool
 
 from payouts.clock import Clock
+from payouts.every import every
 from payouts.logs import get_logger
 from payouts.memory import read_memory
 from payouts.meters import Meters
@@ -41,8 +42,8 @@ class Pulse:
     clock: Clock
     role: Role
     name: str
-    engine: Engine | None = None
-    """The process's own, whose connections are told of."""
+    engines: list[Engine] = field(default_factory=list)
+    """All that the process opens connections to the database by: they are told of together."""
     alive_file: Path | None = None
     """Touched at each beat, for the health check of a container: it asks no Redis."""
     started_at_ms: int = field(init=False)
@@ -74,7 +75,8 @@ class Pulse:
     def state(self) -> ProcessState:
         """How this process is now."""
         memory = read_memory()
-        pool = _pool_of(self.engine)
+        pools = [each.pool for each in self.engines if isinstance(each.pool, QueuePool)]
+        used, kept = (sum(pool.checkedout() for pool in pools), sum(pool.checkedin() for pool in pools))
         return ProcessState(
             version=VERSION,
             started_at_ms=self.started_at_ms,
@@ -82,9 +84,9 @@ class Pulse:
             used_bytes=memory.used_bytes,
             limit_bytes=memory.limit_bytes,
             place=memory.place,
-            connections_used=pool.checkedout() if pool else None,
-            connections_open=pool.checkedout() + pool.checkedin() if pool else None,
-            connections_most=pool.size() if pool else None,
+            connections_used=used if pools else None,  # SQLite in memory has no pool
+            connections_open=used + kept if pools else None,
+            connections_most=sum(pool.size() for pool in pools) if pools else None,
         )
 
     def _touch(self) -> None:
@@ -105,26 +107,11 @@ class Pulse:
             get_logger().debug("pulse.not_told", error=str(error)[:300])
 
 
-def _pool_of(engine: Engine | None) -> QueuePool | None:
-    pool = engine.pool if engine is not None else None
-    return pool if isinstance(pool, QueuePool) else None  # SQLite in memory has none
-
-
 @asynccontextmanager
 async def beating(pulse: Pulse) -> AsyncIterator[None]:
     """While a server's event loop runs: beats from it, each on a thread, for a beat may wait for Redis."""
-    stop = asyncio.Event()
-
-    async def beat() -> None:
-        while not stop.is_set():
-            await asyncio.to_thread(pulse.beat)
-            with suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), EVERY_S)
-
-    task = asyncio.create_task(beat())
     try:
-        yield
+        async with every(EVERY_S, pulse.beat):
+            yield
     finally:
-        stop.set()
-        await task  # not canceled: its thread would go on beside the last beat
         await asyncio.to_thread(pulse.end)

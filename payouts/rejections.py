@@ -5,11 +5,9 @@ own brings what was counted to Redis now and then, and learns there who is over 
 together.
 """
 
-import asyncio
 import heapq
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from operator import itemgetter
 
@@ -93,22 +91,3 @@ class Rejections:
         if len(self.barred) >= ADDRESSES_MOST:
             self.barred.clear()
         self.barred[key] = max(until_s, self.barred.get(key, 0.0))
-
-
-@asynccontextmanager
-async def every(seconds: float, do: Callable[[], None]) -> AsyncIterator[None]:
-    """While a server's event loop runs: does something now and then, on a thread, for it may wait."""
-    stop = asyncio.Event()
-
-    async def go_on() -> None:
-        while not stop.is_set():
-            await asyncio.to_thread(do)
-            with suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), seconds)
-
-    task = asyncio.create_task(go_on())
-    try:
-        yield
-    finally:
-        stop.set()
-        await task

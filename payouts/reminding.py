@@ -4,44 +4,24 @@ Any number of processes may look. What was told is in the outbox and is not told
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Engine
 
 from payouts.clock import Clock, iso
+from payouts.forewarning import Forewarner
 from payouts.ids import IdMaker
 from payouts.overview import Overview
-from payouts.partner import Partner, PartnerState
 from payouts.storage import activity_queries
 from payouts.storage.age_queries import dead_events
 from payouts.storage.maintenance_rows import latest_windows
-from payouts.storage.partner_notices import (
-    PartnerNotice,
-    PlatformNotice,
-    insert_partner_notice,
-    insert_platform_notice,
-)
+from payouts.storage.partner_notices import PlatformNotice, insert_platform_notice
 from payouts.storage.queries import reading
 from payouts.storage.unit import in_transaction
-from payouts.timetable import (
-    DAY_MS,
-    REMINDER,
-    REPORT,
-    WATCHED_MS,
-    reminders,
-    report_is_due,
-    takes_it_back,
-    writes_to_partners,
-)
+from payouts.timetable import REMINDER, REPORT, WATCHED_MS, reminders, report_is_due
 from payouts.vitals import Part, Vital
 from payouts.window import MAINTENANCE, Window
 
-PARTNERS_AT_ONCE = 200
-STEP_MS = 1_000
-"""How long one look goes on with partners: the scheduler has other things to do in between."""
-ACTIVE_DAYS = 30
-PLANNED, CALLED_OFF = "partner.maintenance_planned", "partner.maintenance_called_off"
 WATCHED_MINUTES = WATCHED_MS // 60_000
 
 
@@ -49,16 +29,14 @@ WATCHED_MINUTES = WATCHED_MS // 60_000
 class MaintenanceClerk:
     """Keeps the timetable. `look_at_service(minutes)`: how it has been in the last so many minutes.
 
-    `least_payouts`: whoever had as many in the last 30 days is written to; 0: nobody is.
+    `forewarner`: writes to partners; None: nobody is written to.
     """
 
     engine: Engine
     make_id: IdMaker
     clock: Clock
     look_at_service: Callable[[int], Overview]
-    least_payouts: int
-    _written: dict[str, int | None] = field(default_factory=dict)
-    """By occasion the partner that was looked at last; None: all were. After a restart all are again."""
+    forewarner: Forewarner | None
 
     def look(self) -> None:
         """Do what is due, for a second or so."""
@@ -68,10 +46,8 @@ class MaintenanceClerk:
         for window in windows:
             if window.over_at_ms is None:
                 self._remind(window, now_ms)
-            if self.least_payouts and writes_to_partners(window, now_ms):
-                self._write_to_partners(window, PLANNED)
-            if self.least_payouts and takes_it_back(window, now_ms):
-                self._write_to_partners(window, CALLED_OFF)
+            if self.forewarner is not None:
+                self.forewarner.write(window)
             if report_is_due(window, now_ms):
                 self._report(window)
 
@@ -82,35 +58,6 @@ class MaintenanceClerk:
 
     def _tell(self, notice: PlatformNotice) -> None:
         in_transaction(self.engine, lambda c: insert_platform_notice(c, notice, self.make_id))
-
-    def _write_to_partners(self, window: Window, name: str) -> None:
-        occasion = f"{name}:{window.id}:{window.starts_at_ms}"
-        until_ms = self.clock() + STEP_MS
-        while self.clock() <= until_ms:
-            after = self._written.setdefault(occasion, 0)
-            if after is None:
-                return
-            work = partial(self._page, window=window, name=name, after=after)
-            self._written[occasion] = in_transaction(self.engine, work)
-
-    def _page(self, connection: Connection, *, window: Window, name: str, after: int) -> int | None:
-        now_ms = self.clock()
-        page = activity_queries.partners_after(connection, after, PARTNERS_AT_ONCE)
-        planned = [_notice(partner, PLANNED, window, now_ms) for partner in page]
-        if name == PLANNED:
-            often = self._often_paid(connection, page, now_ms)
-            wanted = [notice for notice in planned if notice.partner.id in often]
-        else:
-            told = activity_queries.told(connection, {notice.dedupe_key for notice in planned})
-            wanted = [_notice(n.partner, name, window, now_ms) for n in planned if n.dedupe_key in told]
-        for notice in wanted:
-            insert_partner_notice(connection, notice, self.make_id)
-        return page[-1].id if len(page) == PARTNERS_AT_ONCE else None
-
-    def _often_paid(self, connection: Connection, page: list[Partner], now_ms: int) -> set[int]:
-        since_ms = now_ms - ACTIVE_DAYS * DAY_MS
-        paid = {partner.id for partner in page if partner.state != PartnerState.BLOCKED}
-        return activity_queries.often_paid(connection, paid, since_ms, self.least_payouts)
 
     def _report(self, window: Window) -> None:
         key = f"{REPORT}:{window.id}"
@@ -136,17 +83,6 @@ def report_text(window: Window, seen: Overview, dead: int, waiting: int) -> str:
         f"{seen.level}. {signs}. {'; '.join(lacks) or 'All processes and dependencies are there'}. "
         f"{dead} dead events, {waiting} payouts that still wait for maintenance."
     )
-
-
-def _notice(partner: Partner, name: str, window: Window, now_ms: int) -> PartnerNotice:
-    about = {
-        "window_id": str(window.id),
-        "starts_at": iso(window.starts_at_ms),
-        "ends_at": iso(window.ends_at_ms),
-        "window_text": window.text,
-    }
-    occasion = f"{window.id}:{window.starts_at_ms}"
-    return PartnerNotice(name, partner, now_ms, f"maintenance, {window.span}", occasion, about)
 
 
 def _value(vital: Vital, worst: Part | None) -> str:

@@ -4,6 +4,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
+from payouts.errors import NotFoundError
 from payouts.states import REQUEST_TRANSITIONS, RequestStatus
 
 PREFIX = "pay_"
@@ -66,6 +67,17 @@ class RequestMove:
 def public_id(row_id: int) -> str:
     """The id that callers see."""
     return f"{PREFIX}{row_id}"
+
+
+def no_request(name: int | str) -> NotFoundError:
+    """The error where there is none of this row id, or by a name that is none."""
+    if isinstance(name, int):
+        return NotFoundError(
+            f"there is no requested payout {public_id(name)}: `payouts payout requests` shows them"
+        )
+    return NotFoundError(
+        f"{name[:80]!r} is no requested payout: they are named pay_…, as `payouts payout requests` shows"
+    )
 
 
 def row_id_of(text: str) -> int | None:

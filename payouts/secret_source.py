@@ -51,6 +51,7 @@ class SecretSource:
         """`name`: the setting's. `value`: what was read at the start."""
         self.name = name
         self._value = value
+        self._had: tuple[str, ...] = (value,)
         self._path = path
         self._refuse = refuse
         self._monotonic = monotonic
@@ -65,6 +66,11 @@ class SecretSource:
     def may_change(self) -> bool:
         """Whether it comes from a file."""
         return self._path is not None
+
+    @property
+    def had(self) -> tuple[str, ...]:
+        """Every value that was in use until now. Does not look at the file."""
+        return self._had
 
     def read(self) -> str:
         """The secret. As a rule one comparison; every LOOK_EVERY_S one look at the file."""
@@ -103,6 +109,7 @@ class SecretSource:
         if why is not None:
             self._keep(seen, why)
             return
+        self._had = (*self._had, value)  # before it is in use
         self._value, self._seen = value, seen
         get_logger().info("secret.changed", setting=self.name)
 

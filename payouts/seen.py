@@ -2,8 +2,8 @@
 
 from sqlalchemy import Connection
 
-from payouts.errors import NotFoundError, RefusedError
-from payouts.request import public_id
+from payouts.errors import RefusedError
+from payouts.request import no_request
 from payouts.storage.partner_rows import lock_partners
 from payouts.storage.request_queries import newest_move
 from payouts.storage.request_rows import lock_requests, partner_ids_of
@@ -19,7 +19,7 @@ def check_seen(connection: Connection, request_id: int, seen_move_id: int) -> No
     lock_partners(connection, partner_ids_of(connection, [request_id]).values())
     request = lock_requests(connection, [request_id]).get(request_id)
     if request is None:
-        raise NotFoundError(f"there is no requested payout {public_id(request_id)}")
+        raise no_request(request_id)
     move = newest_move(connection, request_id)
     if move is not None and move["id"] != seen_move_id:
         raise RefusedError(

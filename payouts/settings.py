@@ -9,7 +9,7 @@ from pydantic import Field, PrivateAttr, SecretStr, ValidationError, field_valid
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from payouts.addresses import Networks, parse_networks
-from payouts.channel_settings import channel_faults
+from payouts.channel_settings import channel_faults, secret_fault
 from payouts.errors import SettingsError
 from payouts.identity import RoleRules, parse_role_rules
 from payouts.rates import RateLimits, RouteGroup
@@ -50,7 +50,7 @@ class Settings(BaseSettings):
 
     vendor_status_pages: str = (
         "Stripe=https://www.stripestatus.com/api/v2/status.json,"
-        "PlanetScale=https://status.planetscale.com/api/v2/status.json,"
+        "PlanetScale=https://www.planetscalestatus.com/api/v2/status.json,"
         "Upstash=https://status.upstash.com/api/v2/status.json,"
         "Resend=https://resend-status.com/api/v2/status.json,"
         "Vercel=https://www.vercel-status.com/api/v2/status.json"
@@ -231,8 +231,8 @@ class Settings(BaseSettings):
     what is gone could be told again if such an event is replayed."""
 
     channel_timeout_s: float = Field(default=5.0, gt=0, le=12)
-    """How long Resend, Slack, PagerDuty and the portal are waited for, in each step of a call: to connect, to
-    send, to answer. All of them end before somebody else takes the notice for abandoned."""
+    """How long Resend, Slack, PagerDuty and the portal are waited for, from connecting to the end of their
+    answer. Calls end before somebody else takes the notice for abandoned."""
     resend_api_key: SecretStr = SecretStr("")
     """For e-mail to partners, by Resend. Empty: none is sent. With it EMAIL_FROM must be set."""
     resend_api_base: str = ""
@@ -327,6 +327,7 @@ class Settings(BaseSettings):
     """Where errors are reported to. Empty: they go to the log alone."""
 
     _files: dict[str, Path] = PrivateAttr(default_factory=dict)
+    _sources: dict[tuple[str, str], SecretSource] = PrivateAttr(default_factory=dict)
 
     @field_validator("stripe_livemode", mode="before")
     @classmethod
@@ -458,17 +459,22 @@ class Settings(BaseSettings):
         return self._files.get(name)
 
     def source(self, name: str) -> SecretSource:
-        """A secret that may change while the process runs, by the field's name."""
+        """A secret that may change while the process runs, by the field's name. The same one for all who ask:
+        what one of them has read, the cleaning of texts knows."""
         value: str = getattr(self, name).get_secret_value()
 
         def refuse(new: str) -> str | None:
-            if name in _SECRET_LISTS:
-                return why_no_list(name, new)
+            why = secret_fault(name.upper(), new)
+            if why is None and name in _SECRET_LISTS:
+                why = why_no_list(name, new)
+            if why is not None:
+                return why
             if name == "stripe_api_key" and _is_live_key(new) != _is_live_key(value):
                 return "STRIPE_API_KEY is now one of the other mode (test, live): that takes a restart"
             return None
 
-        return SecretSource(name.upper(), value, self.file_of(name), refuse)
+        made = SecretSource(name.upper(), value, self.file_of(name), refuse)
+        return self._sources.setdefault((name, value), made)
 
     @property
     def proxies(self) -> Networks:

@@ -30,6 +30,9 @@ These are read again when their file changes, within a few seconds and without a
 |---|---|
 | `STRIPE_WEBHOOK_SECRET`, `STRIPE_CONNECT_WEBHOOK_SECRET` | roll it at Stripe, write `new,old`; later `new` |
 | `STRIPE_API_KEY` | write the new key: the next call uses it. One of the other mode is not taken |
+| `PORTAL_WEBHOOK_SECRET`, `RESEND_WEBHOOK_SECRET` | write `new,old`; later `new` |
+| `RESEND_API_KEY`, `PAGERDUTY_ROUTING_KEY` | write the new one: the next notice goes by it |
+| `SLACK_WARNING_URL`, `SLACK_CRITICAL_URL` | the same |
 | `OIDC_CLIENT_SECRET` | write the new secret; the next sign-in uses it. Those who are signed in stay so |
 
 A file that is away, empty or wrong for that moment changes nothing: what was in use stays, and the log says

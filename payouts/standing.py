@@ -221,6 +221,6 @@ class Standing(Collector):
 
 def _connections(view: DatabaseView, seen: RedisView | None) -> Iterator[Metric]:
     here = [process for process in seen.processes if process.here] if seen else []
-    used = [each for each in connections_of(view, here) if each.most > 0]
+    used = [each for each in connections_of(view.connections, here) if each.most > 0]
     yield gauge("payouts_database_connections", {(each.name,): each.used for each in used})
     yield gauge("payouts_database_connections_limit", {(each.name,): each.most for each in used})

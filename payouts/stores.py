@@ -122,22 +122,32 @@ def open_presence(settings: Settings, client: redis.Redis, clock: Clock = now_ms
 
 
 def open_pulse(
-    settings: Settings, role: Role, meters: Meters, engine: Engine | None = None, clock: Clock = now_ms
+    settings: Settings, role: Role, meters: Meters, *engines: Engine, clock: Clock = now_ms
 ) -> Pulse:
-    """What tells others how this process is and what its `meters` count; nothing connects yet."""
+    """What tells others how this process is and what its `meters` count; nothing connects yet.
+
+    `engines`: all by which the process opens connections to the database.
+    """
     client = open_redis(settings, PULSE_TIMEOUT_S)
     minutes = Minutes(settings.queue_namespace)
     presence = open_presence(settings, client, clock)
     alive_file = Path(settings.alive_file) if settings.alive_file else None
-    return Pulse(client, presence, minutes, meters, clock, role, process_name(), engine, alive_file)
+    return Pulse(client, presence, minutes, meters, clock, role, process_name(), [*engines], alive_file)
 
 
 def open_render(
-    settings: Settings, pulse: Pulse, gauges: "Mapping[str, Values] | None" = None
+    settings: Settings, pulse: Pulse, gauges: "Mapping[str, Values] | None" = None, door: int = 0
 ) -> "Render | None":
-    """What a process shows to Prometheus: what its pulse tells, and `gauges`. None: METRICS_PORT is 0."""
+    """What a process shows to Prometheus: what its pulse tells, and `gauges`. None: METRICS_PORT is 0.
+
+    `door`: the port where it serves others. SettingsError where that is METRICS_PORT: metrics would take it.
+    """
     if not settings.metrics_port:
         return None
+    if settings.metrics_port == door:
+        raise SettingsError(
+            f"METRICS_PORT is {door}, where this process serves others: choose another (0: no metrics)"
+        )
     from payouts.exposition import exposed  # costs a start 40 ms
 
     return exposed(pulse, gauges or {})

@@ -6,17 +6,18 @@ later and later; the others of its payout wait for it, all the rest goes on.
 """
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy import Engine
 
 from payouts.backoff import retry_delay_ms
+from payouts.cleaning import cleaned
 from payouts.clock import Clock
 from payouts.crash import crash_point
 from payouts.errors import PayloadError
 from payouts.ids import IdMaker
-from payouts.logs import get_logger, redact
+from payouts.logs import get_logger
 from payouts.notices import Channel, NoticeError, Order, Route, channels_for
 from payouts.storage import delivery_rows, outbox_rows
 from payouts.storage.delivery_rows import Delivery, Result
@@ -46,6 +47,8 @@ class TellingRules:
     max_attempts: int
     max_attempts_by: Mapping[str, int] = field(default_factory=dict)
     """Of channels that give up sooner."""
+    clean: Callable[[str], str] = cleaned
+    """Takes out of what a channel said what must not be kept: the other side may repeat what it was sent."""
 
     def most_attempts(self, channel: str) -> int:
         """After how many attempts a delivery by `channel` is dead."""
@@ -193,7 +196,7 @@ class _Delivering:
         due_at_ms = self._next_try(one.delivery, known)
         if due_at_ms is not None:
             self._order.hold(one.notice.subjects, due_at_ms)
-        said = redact(str(error) or type(error).__name__)[:ERROR_CHARS]
+        said = self._rules.clean(str(error) or type(error).__name__)[:ERROR_CHARS]
         return Result(one.delivery.id, one.notice.id, due_at_ms, said, counts=known.counts)
 
     def _next_try(self, delivery: Delivery, error: NoticeError) -> int | None:

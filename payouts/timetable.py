@@ -61,10 +61,24 @@ def writes_to_partners(window: Window, now_ms: int) -> bool:
     return window.state == WindowState.ANNOUNCED and is_near
 
 
-def takes_it_back(window: Window, now_ms: int) -> bool:
-    """Whether partners who were written to are to hear that it does not take place."""
-    called_off = window.state == WindowState.CALLED_OFF
-    return called_off and now_ms < (window.over_at_ms or 0) + FORGOTTEN_MS
+def stands_ms(window: Window) -> int | None:
+    """The start that partners are to believe in; None: it does not take place."""
+    return None if window.state == WindowState.CALLED_OFF else window.starts_at_ms
+
+
+def follows_up(window: Window, now_ms: int) -> bool:
+    """Whether partners who were written to may have to hear of what changed. While it is going on they do
+    not: that payouts go out as usual would be wrong."""
+    if window.state == WindowState.STARTED:
+        return False
+    return window.over_at_ms is None or now_ms < window.over_at_ms + FORGOTTEN_MS
+
+
+def takes_it_back(window: Window, start_ms: int, now_ms: int) -> bool:
+    """Whether partners who wait for `start_ms` are to hear that it does not take place then."""
+    if not follows_up(window, now_ms) or start_ms == stands_ms(window):
+        return False
+    return now_ms < max(start_ms, window.over_at_ms or 0) + FORGOTTEN_MS
 
 
 def report_is_due(window: Window, now_ms: int) -> bool:

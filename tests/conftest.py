@@ -18,7 +18,7 @@ from tests.support.stack import Stack
 
 INSTALL = {
     "MariaDB": "apt-get install mariadb-server",
-    "MySQL": "install mysql-server from your distribution or from MySQL",
+    "MySQL": "PATH=$(deploy/ci/mysql):$PATH",
     "Redis": "apt-get install redis-server",
     "RabbitMQ": "apt-get install rabbitmq-server",
     "Chromium": "apt-get install chromium",
@@ -61,6 +61,13 @@ def pytest_sessionfinish(session: pytest.Session) -> Iterator[None]:
         name = reason.removesuffix(NOT_INSTALLED)
         how = f" ({INSTALL[name]})" if name in INSTALL else ""
         reporter.write_line(f"{count} left out: {reason}{how}", yellow=True)
+
+
+def server_to_break(request: pytest.FixtureRequest, folder: Path, **options: bool) -> SqlServer:
+    """A MariaDB that one test or one file may kill, freeze and restart; with `TESTS_BREAK=mysql` a MySQL."""
+    kind = MySqlServer if os.environ.get("TESTS_BREAK") == "mysql" else SqlServer
+    need(request, "MySQL" if kind is MySqlServer else "MariaDB", kind.program())
+    return kind(folder, **options)
 
 
 def need(request: pytest.FixtureRequest, name: str, program: str | None) -> None:
@@ -150,9 +157,7 @@ def mariadb(request: pytest.FixtureRequest) -> SqlServer:
 @pytest.fixture
 def own_mariadb(request: pytest.FixtureRequest, server_folder: Path) -> Iterator[SqlServer]:
     """A MariaDB of the test's own, to break."""
-    need(request, "MariaDB", SqlServer.program())
-    folder = Path(tempfile.mkdtemp(prefix="own-", dir=server_folder))
-    server = SqlServer(folder)
+    server = server_to_break(request, Path(tempfile.mkdtemp(prefix="own-", dir=server_folder)))
     server.start()
     yield server
     server.stop()

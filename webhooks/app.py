@@ -13,12 +13,14 @@ from payouts.ids import IdMaker
 from payouts.meters import Meters
 from payouts.pulse import beating
 from payouts.rates import RouteGroup
-from payouts.settings import Settings
+from payouts.secret_source import Derived
+from payouts.settings import Settings, listed
 from payouts.storage.spill import Spill
 from payouts.stores import (
     open_emergency_watch,
     open_engine,
     open_guard,
+    open_health_engine,
     open_pulse,
     open_receiver_engine,
     open_redis,
@@ -72,16 +74,20 @@ def build_app(settings: Settings, troubles: Troubles | None = None) -> Starlette
     endpoint.doorkeeper = Doorkeeper(guard, rejections)
     endpoint.traces = open_traces(settings, "receiver")
     meters = Meters(endpoint.counts, endpoint.meter, guard, only_here=[intake.sizes, troubles])
-    pulse = open_pulse(settings, "receiver", meters, engine)
+    reports = open_mail_reports(settings, make_id, emergency.is_on) if settings.resend_secrets else None
+    if reports is not None:
+        reports.doorkeeper = endpoint.doorkeeper
+
+    engines = [engine, health_engine := open_health_engine(settings)]
+    if reports is not None:
+        engines.append(reports.addresses.engine)
+    pulse = open_pulse(settings, "receiver", meters, *engines)
 
     def breakers() -> dict[tuple[str], float]:
         return {(each.name,): float(each.is_open) for each in (stores.database, stores.redis)}
 
-    render = open_render(settings, pulse, {"payouts_breaker_open": breakers})
-
-    reports = open_mail_reports(settings, make_id, emergency.is_on) if settings.resend_secrets else None
-    if reports is not None:
-        reports.doorkeeper = endpoint.doorkeeper
+    gauges = {"payouts_breaker_open": breakers}
+    render = open_render(settings, pulse, gauges, settings.receiver_port)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -98,7 +104,7 @@ def build_app(settings: Settings, troubles: Troubles | None = None) -> Starlette
         if reports is not None:
             reports.addresses.engine.dispose()
 
-    health = open_health(settings, stores, endpoint.counts)
+    health = open_health(settings, stores, endpoint.counts, health_engine)
     return Starlette(
         routes=[
             Route(WEBHOOK_PATH, endpoint, methods=["POST"]),
@@ -113,6 +119,5 @@ def open_mail_reports(settings: Settings, make_id: IdMaker, in_emergency: Callab
     """What takes Resend's reports, with an engine of its own; nothing connects yet."""
     from payouts.mail_addresses import Addresses
 
-    return MailReports(
-        settings.resend_secrets, Addresses(open_engine(settings), make_id, now_ms), in_emergency
-    )
+    secrets = Derived((settings.source("resend_webhook_secret"),), listed)
+    return MailReports(secrets.get, Addresses(open_engine(settings), make_id, now_ms), in_emergency)

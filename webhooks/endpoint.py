@@ -13,10 +13,10 @@ from typing import ClassVar
 
 from starlette.types import Message, Receive, Scope, Send
 
+from payouts.blocks import Block
 from payouts.clock import Clock
 from payouts.errors import PayloadError, PayoutsError
 from payouts.event import Envelope, read_envelope
-from payouts.guard import BlockedError
 from payouts.ids import IdMaker
 from payouts.logs import get_logger
 from payouts.meters import DELIVERIES, SIGNATURES, HttpMeter, Totals
@@ -31,6 +31,8 @@ from webhooks.signature import BadSignatureError, SigningSecret, verify
 MAX_BODY_BYTES = 1024 * 1024
 MAX_READING_BYTES = 64 * 1024 * 1024
 """Of bodies that come in in pieces, all together: nobody has shown a signature for them yet."""
+MAX_BLOCKED_READING_BYTES = 4 * 1024 * 1024
+"""The same, of senders that are blocked: they take nothing from the others."""
 BODY_WITHIN_S = 10.0
 """A sender that has not sent its body by then is answered 408 and cut off."""
 RETRY_AFTER_S = 30
@@ -46,6 +48,8 @@ class Counts:
     rejected: int = 0
     bad_signatures: int = 0
     """Of those rejected."""
+    bad_signatures_from_stripe: int = 0
+    """Of these, from an address that Stripe publishes: a secret that is wrong, not somebody else."""
     unavailable: int = 0
 
     def shown(self) -> dict[str, int]:
@@ -59,19 +63,29 @@ class Counts:
             (DELIVERIES, "other_mode"): self.other_mode,
             (DELIVERIES, "rejected"): self.rejected,
             (DELIVERIES, "unavailable"): self.unavailable,
-            (SIGNATURES,): self.bad_signatures,
+            (SIGNATURES, "stripe"): self.bad_signatures_from_stripe,
+            (SIGNATURES, "other"): self.bad_signatures - self.bad_signatures_from_stripe,
         }
 
 
 class _Answer(Exception):  # noqa: N818 - not an error: a way out with a status
-    def __init__(self, status: int, reason: str) -> None:
+    def __init__(self, status: int, reason: str, *, bad_signature: bool = False) -> None:
         super().__init__(reason)
         self.status = status
         self.reason = reason
+        self.bad_signature = bad_signature
 
 
 class _HungUp(Exception):  # noqa: N818 - as above
     """The sender closed the connection before its body was complete."""
+
+
+@dataclass(slots=True)
+class _Reading:
+    """How much of bodies is held that come in in pieces, and the most there may be."""
+
+    most: int
+    bytes: int = 0
 
 
 @dataclass(slots=True)
@@ -93,19 +107,16 @@ class Endpoint:
     """Who is blocked, and who sends too much without a good signature. None: nobody."""
     now_s: Callable[[], float] = time.time
     traces: Traces | None = None
-    _reading_bytes: int = 0
+    _reading: "_Reading" = field(default_factory=lambda: _Reading(MAX_READING_BYTES))
+    _reading_blocked: "_Reading" = field(default_factory=lambda: _Reading(MAX_BLOCKED_READING_BYTES))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         began_s, status = time.perf_counter(), 500
+        block = None if self.doorkeeper is None else self.doorkeeper.block_of(scope)
         try:
-            if self.doorkeeper is not None and self.doorkeeper.blocks:
-                self.doorkeeper.check(scope)
-            await self._take(scope, receive)
+            await self._take(scope, receive, block)
         except _Answer as answer:
-            status = await self._refuse(answer, scope, send)
-        except BlockedError as error:
-            status = 403
-            await _answer(send, 403, {"error": str(error)}, close=True)
+            status = await self._refuse(answer, scope, send, block)
         except _HungUp:
             status = 0
         except PayoutsError as error:
@@ -121,18 +132,19 @@ class Endpoint:
             if status:
                 self.meter.answered(status, time.perf_counter() - began_s)
 
-    async def _take(self, scope: Scope, receive: Receive) -> None:
+    async def _take(self, scope: Scope, receive: Receive, block: Block | None) -> None:
         header = _signature_header(scope)
         if not header:
-            self.counts.bad_signatures += 1
-            raise _Answer(400, "the Stripe-Signature header is missing")
-        body = await self._read_body(scope, receive)
+            raise _Answer(400, "the Stripe-Signature header is missing", bad_signature=True)
+        body = await self._read_body(scope, receive, block)
         try:
             secret = verify(header, body, self.secrets(), self.now_s())
             envelope = read_envelope(body)
         except (BadSignatureError, PayloadError) as error:
-            self.counts.bad_signatures += isinstance(error, BadSignatureError)
-            raise _Answer(400, str(error)) from None
+            unsigned = isinstance(error, BadSignatureError)
+            raise _Answer(400, str(error), bad_signature=unsigned) from None
+        if block is not None and self.doorkeeper is not None:
+            self.doorkeeper.taken(scope, block)
         if envelope.livemode != self.livemode:
             self.counts.other_mode += 1
             self._log_received(envelope, "other mode: acknowledged, not stored")
@@ -147,7 +159,7 @@ class Endpoint:
         if self.log_events:
             self._log_received(envelope, "stored")
 
-    async def _read_body(self, scope: Scope, receive: Receive) -> bytes:
+    async def _read_body(self, scope: Scope, receive: Receive, block: Block | None) -> bytes:
         for name, value in scope["headers"]:
             if name == b"content-length" and value.isdigit() and int(value[:20]) > MAX_BODY_BYTES:
                 raise _too_large()
@@ -156,28 +168,37 @@ class Endpoint:
         first: bytes = message.get("body", b"")
         if not message.get("more_body") and len(first) <= MAX_BODY_BYTES:
             return first  # as a rule: all of it is there already
+        reading = self._reading_blocked if block else self._reading
         chunks, size = [first], len(first)
-        self._reading_bytes += size
+        reading.bytes += size
         try:
             while message.get("more_body") and size <= MAX_BODY_BYTES:
-                if self._reading_bytes > MAX_READING_BYTES:
-                    raise OverloadedError(f"bodies of more than {MAX_READING_BYTES} bytes come in at once")
+                if reading.bytes > reading.most:
+                    too_much = f"bodies of more than {reading.most} bytes come in at once"
+                    raise _Answer(503, too_much) if block else OverloadedError(too_much)
                 message = await _next(receive, deadline)
                 chunks.append(message.get("body", b""))
                 size += len(chunks[-1])
-                self._reading_bytes += len(chunks[-1])
+                reading.bytes += len(chunks[-1])
         finally:
-            self._reading_bytes -= size
+            reading.bytes -= size
         if size > MAX_BODY_BYTES:
             raise _too_large()
         return b"".join(chunks)
 
-    async def _refuse(self, answer: _Answer, scope: Scope, send: Send) -> int:
+    async def _refuse(self, answer: _Answer, scope: Scope, send: Send, block: Block | None) -> int:
         """Refuse a delivery; the status it was answered."""
+        if self.doorkeeper is not None and block is not None:
+            error = self.doorkeeper.blocked(scope, block)
+            await _answer(send, 403, {"error": str(error)}, close=True)
+            return 403
         self.counts.rejected += 1
+        self.counts.bad_signatures += answer.bad_signature
         client, rate = None, None
         if self.doorkeeper is not None:
             client = self.doorkeeper.guard.address_of(scope)
+            if answer.bad_signature and self.doorkeeper.guard.is_stripe(client):
+                self.counts.bad_signatures_from_stripe += 1
             rate = self.doorkeeper.rejected(client)
         if rate is not None:
             # Neither a log line nor the reason: that is what a flood of them would cost.

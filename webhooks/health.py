@@ -2,10 +2,12 @@
 
 from functools import partial
 
+from sqlalchemy import Engine
+
 from payouts.health_checks import DATABASE, REDIS, Found, HealthAsks, now_iso, tell
 from payouts.provider_health import provider_health
 from payouts.settings import Settings
-from payouts.stores import HEALTH_TIMEOUT_S, open_health_engine, open_redis
+from payouts.stores import HEALTH_TIMEOUT_S, open_redis
 from payouts.version import VERSION
 from serving.health import About, Health
 from webhooks.endpoint import Counts
@@ -18,9 +20,8 @@ FATAL = [{DATABASE, REDIS}]
 class ReceiverAsks(HealthAsks):
     """A store that this process gave up on is asked by its breaker alone."""
 
-    def __init__(self, settings: Settings, stores: Stores) -> None:
-        engine, client = open_health_engine(settings), open_redis(settings, HEALTH_TIMEOUT_S)
-        super().__init__(engine, client, settings)
+    def __init__(self, settings: Settings, stores: Stores, engine: Engine) -> None:
+        super().__init__(engine, open_redis(settings, HEALTH_TIMEOUT_S), settings)
         self._stores = stores
 
     def database(self) -> Found:
@@ -34,9 +35,9 @@ class ReceiverAsks(HealthAsks):
         return super().redis()
 
 
-def open_health(settings: Settings, stores: Stores, counts: Counts) -> Health:
-    """What answers for this receiver; nothing connects yet."""
-    asks = ReceiverAsks(settings, stores)
+def open_health(settings: Settings, stores: Stores, counts: Counts, engine: Engine) -> Health:
+    """What answers for this receiver, by an engine of its own; nothing connects yet."""
+    asks = ReceiverAsks(settings, stores, engine)
     checks = asks.checks(partial(provider_health, settings.oidc_issuer))
     about = About(VERSION, settings.environment, now_iso, counts.shown)
     return Health(about, checks, FATAL, tell, asks.close)

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
+from payouts.blocks import Block
 from payouts.errors import PayloadError, StoreUnavailableError
-from payouts.guard import BlockedError
 from payouts.logs import get_logger
 from payouts.mail_report import CameBack, read_report
 from payouts.rates import RateLimitedError
@@ -43,7 +43,8 @@ class _Refused(Exception):  # noqa: N818 - a way out with a status
 class MailReports:
     """The endpoint. A report may come again, and in any order: see `payouts.bouncing`."""
 
-    secrets: Sequence[str] = field(repr=False)
+    secrets: Callable[[], Sequence[str]] = field(repr=False)
+    """Those of now."""
     addresses: "Addresses"
     in_emergency: Callable[[], bool]
     doorkeeper: Doorkeeper | None = None
@@ -53,18 +54,15 @@ class MailReports:
     async def answer(self, request: Request) -> Response:
         """200: taken, or nothing to do. 400, 408, 413: not one of Resend's. 403, 429: the sender is kept out.
         503: send it again."""
+        block = None if self.doorkeeper is None else self.doorkeeper.block_of(request.scope)
         try:
-            if self.doorkeeper is not None and self.doorkeeper.blocks:
-                self.doorkeeper.check(request.scope)
             body = await _read(request)
-            verify(self.secrets, request, body)
+            verify(self.secrets(), request, body)
             report = read_report(body)
         except _Refused as refused:
-            return self._refuse(request, refused.status, refused.reason)
+            return self._refuse(request, refused.status, refused.reason, block)
         except PayloadError as error:
-            return self._refuse(request, 400, str(error))
-        except BlockedError as error:
-            return JSONResponse({"error": str(error)}, 403, _CLOSE)
+            return self._refuse(request, 400, str(error), block)
         except ClientDisconnect:
             return Response(status_code=400)
         if report is not None and not await self._take(report):
@@ -72,7 +70,9 @@ class MailReports:
             return JSONResponse({"error": "not stored: send it again later"}, 503, headers)
         return JSONResponse({"received": True})
 
-    def _refuse(self, request: Request, status: int, reason: str) -> Response:
+    def _refuse(self, request: Request, status: int, reason: str, block: Block | None) -> Response:
+        if self.doorkeeper is not None and block is not None:
+            return JSONResponse({"error": str(self.doorkeeper.blocked(request.scope, block))}, 403, _CLOSE)
         if self.doorkeeper is not None:
             rate = self.doorkeeper.rejected(self.doorkeeper.guard.address_of(request.scope))
             if rate is not None:  # and no line in the log: a flood of them would cost more than the answers
@@ -131,7 +131,7 @@ def verify(secrets: Sequence[str], request: Request, body: bytes) -> None:
 async def _read(request: Request) -> bytes:
     too_large = _Refused(413, f"the body is larger than {MAX_BODY_BYTES} bytes")
     length = request.headers.get("content-length", "0")
-    if length.isdigit() and int(length[:20]) > MAX_BODY_BYTES:
+    if length.isascii() and length.isdigit() and int(length[:20]) > MAX_BODY_BYTES:
         raise too_large
     body = b""
     try:

@@ -30,8 +30,6 @@ def main() -> None:
         ROLES[role](settings, troubles)
     except PayoutsError as error:
         sys.exit(f"payouts {role}: {error}")
-    except OSError as error:  # a port that is taken
-        sys.exit(f"payouts {role}: {error}")
     except SQLAlchemyError as error:
         sys.exit(f"payouts {role}: the database does not answer: {redact(str(error))}")
 

@@ -230,6 +230,7 @@ def _showing(settings: Settings, pulse: Pulse, depths: Depths) -> Iterator[None]
     from payouts.exposition import exposed  # as `open_standing`, for those who want metrics alone
 
     engine, standing = open_standing(settings, QUEUES, depths)
+    pulse.engines.append(engine)
     with served(exposed(pulse, {}, standing), settings.metrics_host, settings.metrics_port):
         yield
     engine.dispose()

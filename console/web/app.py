@@ -10,6 +10,7 @@ from contextlib import (
 )
 
 from anyio import to_thread
+from sqlalchemy import Engine
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -24,6 +25,7 @@ from console.web.frame import Frame, is_secure
 from console.web.guard import Guarded, hits
 from console.web.headers import Headers
 from console.web.health import open_health
+from console.web.looks import recalling
 from console.web.oidc import open_provider
 from console.web.pages import PAGES
 from console.web.parts import Parts, open_parts
@@ -33,7 +35,7 @@ from payouts.logs import get_logger
 from payouts.meters import Counter, Meters
 from payouts.pulse import Pulse, beating
 from payouts.settings import Settings
-from payouts.stores import open_pulse, open_render
+from payouts.stores import open_health_engine, open_pulse, open_render
 from payouts.troubles import Troubles
 from serving.health import PATHS
 from serving.metrics import served
@@ -54,10 +56,12 @@ LISTS = frozenset(
 def build_app(settings: Settings, troubles: Troubles | None = None) -> Starlette:
     """The console as an ASGI application. Raises SettingsError."""
     parts, limited = open_parts(settings), hits()
-    meters = Meters(limited, parts.guard, only_here=[troubles or Troubles()])
-    pulse = open_pulse(settings, "console", meters, parts.engine)
-    metrics = served(open_render(settings, pulse), settings.metrics_host, settings.metrics_port)
-    return make_app(parts, pulse, limited, metrics)
+    meters = Meters(limited, parts.guard, only_here=[parts.failures, troubles or Troubles()])
+    health_engine = open_health_engine(settings)
+    pulse = open_pulse(settings, "console", meters, parts.engine, health_engine)
+    render = open_render(settings, pulse, door=settings.console_port)
+    metrics = served(render, settings.metrics_host, settings.metrics_port)
+    return make_app(parts, pulse, limited, metrics, health_engine)
 
 
 def make_app(
@@ -65,11 +69,13 @@ def make_app(
     pulse: Pulse | None = None,
     limited: Counter | None = None,
     metrics: AbstractContextManager[object] | None = None,
+    health_engine: Engine | None = None,
 ) -> Starlette:
     """The console around the parts it is given; it closes them when it ends. `limited` counts its 429s."""
     frame, news = Frame(parts), live.News(parts)
     provider = open_provider(parts.settings)
-    health = open_health(parts.settings, provider, parts.redis)
+    health_engine = health_engine or open_health_engine(parts.settings)
+    health = open_health(parts.settings, provider, parts.redis, health_engine)
     alive: AbstractAsyncContextManager[None] = beating(pulse) if pulse else nullcontext()
 
     @asynccontextmanager
@@ -77,7 +83,7 @@ def make_app(
         # Pages run in threads, and the engine has connections for so many of them.
         to_thread.current_default_thread_limiter().total_tokens = parts.settings.console_threads + 1
         with metrics or nullcontext():
-            async with news, alive, looking(parts.guard):
+            async with news, alive, looking(parts.guard), recalling(parts.looks):
                 yield
         parts.engine.dispose()
         parts.lists.dispose()

@@ -36,6 +36,21 @@ SECRET = {
     "idempotency_keys": {"body"},
 }
 """Columns that are not shown: secrets, and what Stripe says of people, which the pages show by role."""
+ABOUT = {
+    "approvals": "what second persons decided on payouts and bank accounts; append-only",
+    "differences": "where our books and Stripe differ, from when it was first seen until it is gone",
+    "inbox": "every event that was taken, once: what Stripe sent, and how far it is",
+    "ledger_accounts": "what holds money, one row for each kind, currency and partner; 0: the platform's own",
+    "ledger_transactions": "what was posted to the books, each with two postings or more; append-only",
+    "limits": "bounds on payouts, for all partners or one: the most, and from where on a person approves",
+    "partners": "whom payouts go to: their accounts at Stripe, banks, schedules, and what they may get",
+    "payout_requests": "payouts as they were asked for, with what they came to",
+    "payouts": "payouts as Stripe tells of them, those of nobody's request included",
+    "people": "who may sign in and act, with their roles",
+    "replays": "events that somebody asked to be run once more: which, why, and how far it is",
+    "tokens": "what people and programs act by: of each only a digest is kept",
+}
+"""What is in tables that say nothing, or too little, of themselves in the database."""
 LOOKING = {"index", "list", "details"}
 TEMPLATES = Path(__file__).parent / "templates" / "data"
 
@@ -109,8 +124,15 @@ class _TableView(ModelView):
         address = f"/data/{self.identity}/details/{quote(str(key), safe='')}"
         link = Markup('<a href="{}" data-open>{}</a>').format(address, first[1])
         shown = [_CELL % (escape(first[0]), link)]
-        shown += [_CELL % (escape(name), _NULL if value is None else escape(value)) for name, value in others]
+        shown += [_CELL % (escape(name), self.said(value)) for name, value in others]
         return Markup("\n").join(shown)
+
+    @staticmethod
+    def said(value: object) -> Markup:
+        """A value as a person reads it."""
+        if value is None:
+            return _NULL
+        return escape(("no", "yes")[value] if isinstance(value, bool) else value)
 
     async def list(self, request: Request) -> Pagination:
         """Rows before the one that the address names, newest first."""
@@ -125,6 +147,11 @@ class _TableView(ModelView):
             last = getattr(rows[ROWS - 1], key.name)
             page.older = str(request.url.include_query_params(before=last))
         return page
+
+
+def about(table: Table) -> str:
+    """What is in a table, in a line."""
+    return ABOUT.get(table.name) or table.comment or ""
 
 
 def _as_key(column: Any, text: str) -> Any:
@@ -149,7 +176,7 @@ def _view(table: Table) -> type[ModelView]:
     attributes = {
         "column_list": shown,
         "column_details_list": shown,
-        "comment": table.comment or "",
+        "comment": about(table),
         "list_template": "list.html",
         "details_template": "details.html",
     }

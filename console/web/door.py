@@ -1,6 +1,7 @@
 """Signing in and out, and `GET /api/auth/session`: who one is."""
 
 import redis
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -15,6 +16,7 @@ from console.web.server import address_of
 from console.web.session import SIGNING_IN_S
 from console.web.throttle import ThrottledError
 from payouts.access import Step
+from payouts.auth_failures import AuthFailure, kind_of
 from payouts.clock import iso
 from payouts.directory import admit_identity
 from payouts.errors import ProviderDownError, RefusedError, SignInError
@@ -73,6 +75,7 @@ class Door:
             kept = {**kept, "next": local_path(request.query_params.get("next"))}
             secret = await run_in_threadpool(self._parts.sessions.keep_signing_in, kept)
         except RefusedError as error:
+            self._parts.failures.note(kind_of(error.code))
             return self._form(request, 503, str(error))
         except redis.RedisError:
             return self._form(request, 503, _NO_REDIS)
@@ -99,12 +102,15 @@ class Door:
             identity = await self._provider.finish(kept, request.query_params, self._redirect_uri)
             answer = await run_in_threadpool(self._admit, identity, kept.get("next"), address)
         except ThrottledError as error:
+            self._parts.failures.note(AuthFailure.THROTTLED)
             answer = self._form(request, 429, str(error))
             answer.headers["Retry-After"] = str(error.again_in_s)
         except RefusedError as error:
             answer = await run_in_threadpool(self._refused, request, error, address)
         except redis.RedisError:
             answer = self._form(request, 503, _NO_REDIS)
+        except SQLAlchemyError as error:
+            answer = self._form(request, 503, _no_database(error))
         answer.delete_cookie(SIGNING_IN_COOKIE, path="/sign-in")
         return answer
 
@@ -131,6 +137,7 @@ class Door:
         return answer
 
     def _refused(self, request: Request, error: RefusedError, address: str) -> Response:
+        self._parts.failures.note(kind_of(error.code))
         self._parts.throttle.failed(address)
         noted = dict(error.for_log) if isinstance(error, SignInError) else {}
         get_logger().warning("console.sign_in_refused", code=error.code, client=address, **noted)
@@ -146,6 +153,10 @@ class Door:
             visitor = self._frame.visitor(request)
         except TokenError as error:
             return json_response({"error": error.code, "message": str(error)}, 401)
+        except redis.RedisError:
+            return json_response({"error": "redis_unavailable", "message": _NO_REDIS}, 503)
+        except SQLAlchemyError as error:
+            return json_response({"error": "database_unavailable", "message": _no_database(error)}, 503)
         if visitor is None:
             return json_response({"error": "not_signed_in", "message": "there is no session"}, 401)
         session = visitor.session
@@ -163,15 +174,22 @@ class Door:
         try:
             check_origin(request)
             actor = self._actor(form.get("token", ""), address)
+            answer: Response = RedirectResponse(local_path(form.get("next")), 303)
+            open_session(self._parts, answer, actor, address, "token")
         except ThrottledError as error:
+            self._parts.failures.note(AuthFailure.THROTTLED)
             answer = self._form(request, 429, str(error), form.get("next"))
             answer.headers["Retry-After"] = str(error.again_in_s)
             return answer
         except RefusedError as error:
+            if error.code != "forged":
+                self._parts.failures.note(kind_of(error.code))
             status = 403 if error.code == "forged" else 401
             return self._form(request, status, str(error), form.get("next"))
-        answer = RedirectResponse(local_path(form.get("next")), 303)
-        open_session(self._parts, answer, actor, address, "token")
+        except redis.RedisError:
+            return self._form(request, 503, _NO_REDIS, form.get("next"))
+        except SQLAlchemyError as error:
+            return self._form(request, 503, _no_database(error), form.get("next"))
         return answer
 
     def _actor(self, token: str, address: str) -> Actor:
@@ -211,6 +229,7 @@ def open_session(parts: Parts, answer: Response, actor: Actor, address: str, how
     if actor.person_id is None:
         raise ValueError("only people sign in")
     session, secret = parts.sessions.open(actor.person_id, actor.name, actor.token_id)
+    parts.throttle.came_in(address)
     in_transaction(
         parts.engine,
         lambda connection: audit_rows.append(
@@ -233,6 +252,11 @@ def open_session(parts: Parts, answer: Response, actor: Actor, address: str, how
 
 
 _NO_REDIS = "Redis does not answer, and sessions are kept there: try again in a moment"
+
+
+def _no_database(error: SQLAlchemyError) -> str:
+    get_logger().warning("console.database_failed", path="sign-in", error=str(error)[:300])
+    return "the database does not answer as it should, so nobody can be signed in: try again in a moment"
 
 
 def _sign_out(call: Call) -> Response:

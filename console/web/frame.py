@@ -3,23 +3,26 @@
 Pages are plain functions of a `Call`. They run in threads, each with one connection that only reads.
 """
 
+import asyncio
 import hmac
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import SplitResult, parse_qs, quote, urlsplit
 
 import redis
 from dramatiq.errors import BrokerError
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
 
 from console.web.call import Call, NotSentError, json_response, local_path, wants_json
 from console.web.flash import TOLD_COOKIE, Flash
 from console.web.parts import Parts
 from console.web.visitor import Visitor, by_bearer, by_session
+from payouts.auth_failures import AuthFailure, kind_of
 from payouts.errors import NotFoundError, PayloadUnavailableError, PayoutsError, RefusedError
 from payouts.logs import get_logger, redact
 from payouts.people import Scope
@@ -27,6 +30,8 @@ from payouts.storage.queries import reading
 from payouts.tokens import TokenError
 
 BODY_BYTES_MOST = 256 * 1024
+BODY_WITHIN_S = 10.0
+"""A form that comes more slowly is refused: each holds a connection, and there are only so many."""
 FIELDS_MOST = 2_000
 TYPED_CHARS_MOST = 20_000
 SESSION_COOKIE = "payouts_session"
@@ -60,7 +65,10 @@ class Frame:
         return endpoint
 
     def visitor(self, request: Request) -> Visitor | None:
-        """Who asks; None: nobody who is signed in. TokenError for a bearer token that lets nobody in."""
+        """Who asks; None: nobody who is signed in. TokenError for a bearer token that lets nobody in.
+
+        Counts those who are not let in, though they hold something that would let somebody in.
+        """
         with reading(self.parts.engine) as connection:
             return self._visitor(connection, request)
 
@@ -107,11 +115,18 @@ class Frame:
 
     def _visitor(self, connection: Connection, request: Request) -> Visitor | None:
         header = request.headers.get("authorization")
-        now_ms = self.parts.clock()
+        now_ms, failures = self.parts.clock(), self.parts.failures
         if header is not None:
-            return by_bearer(connection, header, now_ms)
+            try:
+                return by_bearer(connection, header, now_ms)
+            except TokenError as error:
+                failures.note(kind_of(error.code))
+                raise
         cookie = request.cookies.get(cookie_name(self.parts))
-        return by_session(connection, self.parts.sessions, cookie, now_ms)
+        visitor = by_session(connection, self.parts.sessions, cookie, now_ms)
+        if visitor is None and cookie:
+            failures.note(AuthFailure.SESSION)
+        return visitor
 
     def _told(self, request: Request, visitor: Visitor) -> Flash | None:
         if visitor.session is None or request.method != "GET" or TOLD_COOKIE not in request.cookies:
@@ -137,7 +152,7 @@ def check_origin(request: Request) -> None:
     if site is not None and site not in ("same-origin", "none"):
         raise ForgedError("this form was sent by a page of another site")
     origin = request.headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
+    if origin is not None and _split(origin).netloc != request.headers.get("host"):
         raise ForgedError(f"this form was sent from {origin[:100]}, not from here")
 
 
@@ -191,11 +206,19 @@ def _check_token(call: Call) -> None:
 
 
 async def form_fields(request: Request) -> Mapping[str, Sequence[str]]:
+    """What a form was filled in with. HTTPException 408 where it does not arrive in time, 400 where it breaks
+    off: anybody can send it so, and it is no fault of the console's."""
     body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > BODY_BYTES_MOST:
-            return {}  # no form of this console: it lacks the token, and is refused for that
+    try:
+        async with asyncio.timeout(BODY_WITHIN_S):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > BODY_BYTES_MOST:
+                    return {}  # no form of this console: it lacks the token, and is refused for that
+    except TimeoutError:
+        raise HTTPException(408, f"the form did not arrive within {BODY_WITHIN_S:.0f} s") from None
+    except ClientDisconnect:
+        raise HTTPException(400, "the connection ended before the form was complete") from None
     try:
         return parse_qs(
             body.decode(), keep_blank_values=True, strict_parsing=False, max_num_fields=FIELDS_MOST
@@ -217,10 +240,18 @@ def to_sign_in(request: Request) -> Response:
 
 def _page_before(request: Request) -> str:
     """The page of this console that the form was on, as far as the browser tells."""
-    before = urlsplit(request.headers.get("referer", ""))
+    before = _split(request.headers.get("referer", ""))
     if before.netloc != request.headers.get("host"):
         return "/"
     return local_path(before.path + (f"?{before.query}" if before.query else ""))
+
+
+def _split(address: str) -> SplitResult:
+    """The parts of an address that a browser, or anybody else, wrote: all empty where it is none."""
+    try:
+        return urlsplit(address)
+    except ValueError:
+        return urlsplit("")
 
 
 def _plain(request: Request, status: int, code: str, said: str) -> Response:

@@ -1,6 +1,5 @@
 """What every page works with; built once, when the process starts."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import redis
@@ -10,11 +9,11 @@ from console.web.looks import Looks
 from console.web.renderer import Renderer
 from console.web.session import Sessions
 from console.web.throttle import Throttle
+from payouts.auth_failures import AuthFailures
 from payouts.bootstrap import gate_rules, open_overviewer, open_payloads, open_what_if
 from payouts.clock import Clock, now_ms
 from payouts.guard import Guard
 from payouts.ids import IdMaker
-from payouts.overview import Overview
 from payouts.payloads import Payloads
 from payouts.readiness import GateRules
 from payouts.settings import Settings
@@ -50,7 +49,9 @@ class Parts:
     payloads: Payloads
     guard: Guard
     """Who is blocked, and how much anybody may ask for."""
-    look: Callable[[int], Overview]
+    failures: AuthFailures
+    """Counts those who are not let in."""
+    looks: Looks
     """How the service is, with the minutes of so many hours."""
 
 
@@ -80,6 +81,7 @@ def open_parts(settings: Settings, client: redis.Redis | None = None, clock: Clo
         make_id=IdMaker(clock),
         what_if=open_what_if(settings, engine, clock),
         payloads=open_payloads(settings),
-        look=Looks(open_overviewer(settings, engine, client, QUEUES, depths=messages.depths), clock).look,
+        looks=Looks(open_overviewer(settings, engine, client, QUEUES, depths=messages.depths), clock),
         guard=open_guard(settings, "console", engine, counting, clock),
+        failures=AuthFailures("console"),
     )

@@ -12,12 +12,12 @@ from console.web.frame import Handler
 from payouts import mending
 from payouts.approving import approve, reject
 from payouts.canceling import cancel
-from payouts.errors import NotFoundError, RefusedError
+from payouts.errors import RefusedError
 from payouts.holding import hold_request, release_request
 from payouts.ids import IdMaker
 from payouts.money import format_money
 from payouts.people import Actor, Scope
-from payouts.request import PayoutRequest, row_id_of
+from payouts.request import PayoutRequest, no_request, row_id_of
 from payouts.seen import check_seen
 
 Function = Callable[[Connection, int, Actor, str, IdMaker, int], PayoutRequest]
@@ -54,7 +54,7 @@ def press(name: str) -> Handler:
     def pressed(call: Call) -> Response:
         request_id = row_id_of(call.path("key"))
         if request_id is None:
-            raise NotFoundError(f"{call.path('key')[:80]!r} is no requested payout: they are named pay_…")
+            raise no_request(call.path("key"))
         seen = _seen(call)
 
         def work(connection: Connection, actor: Actor, make_id: IdMaker, at_ms: int) -> PayoutRequest:

@@ -11,6 +11,8 @@ from payouts.rate_limiter import SIGN_IN, key_prefix
 WITHIN_S = 300
 ALL_TOGETHER = 20
 """So many times what one address may fail, all addresses together may."""
+CAME_IN_S = 30 * 24 * 3600
+"""For so long an address from which somebody signed in does not suffer for what all the others do."""
 
 
 class ThrottledError(RefusedError):
@@ -28,12 +30,19 @@ class Throttle:
 
     def __init__(self, client: redis.Redis, namespace: str, tries: int) -> None:
         self._client, self._prefix, self._tries = client, f"{key_prefix(namespace)}:{SIGN_IN}", tries
+        self._namespace = namespace
 
     def check(self, address: str) -> None:
-        """ThrottledError where this address, or all together, failed too often of late."""
+        """ThrottledError where this address failed too often of late, or all together, for an address from
+        which nobody has signed in: a flood from many addresses must not lock out those who are here daily."""
         limits = self._limits(address)
-        found: Any = self._client.mget(list(limits))
-        over = [key for (key, most), n in zip(limits.items(), found, strict=True) if n and int(n) >= most]
+        found: Any = self._client.mget([self._came_in(address), *limits])
+        own = f"{self._prefix}:{counted_as(address)}"
+        over = [
+            key
+            for (key, most), n in zip(limits.items(), found[1:], strict=True)
+            if n and int(n) >= most and (key == own or found[0] is None)
+        ]
         if over:
             left: Any = self._client.ttl(over[0])
             raise ThrottledError(max(1, int(left)))
@@ -45,6 +54,13 @@ class Throttle:
                 pipe.incr(key)
                 pipe.expire(key, WITHIN_S, nx=True)
             pipe.execute()
+
+    def came_in(self, address: str) -> None:
+        """Somebody signed in from `address`."""
+        self._client.set(self._came_in(address), 1, ex=CAME_IN_S)
+
+    def _came_in(self, address: str) -> str:
+        return f"{self._namespace}:came-in:{counted_as(address)}"
 
     def _limits(self, address: str) -> dict[str, int]:
         return {

@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+from payouts.cleaning import cleaned
 from payouts.letters.letter import letter_of
 from payouts.letters.rendering import Mail, Renderer
 from payouts.logs import get_logger
@@ -53,7 +54,7 @@ class EmailChannel:
         try:
             self._postman.post(mail)
         except BadAddressError as error:
-            self._addresses.came_back(partner.id, mail.to, str(error))
+            self._addresses.came_back(partner.id, mail.to, cleaned(str(error)))
             raise
 
     def close(self) -> None:

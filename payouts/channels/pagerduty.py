@@ -3,6 +3,7 @@
 https://developer.pagerduty.com/docs/events-api-v2-overview
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -21,9 +22,9 @@ _SUMMARY_CHARS = 1_024
 
 class PagerDutyChannel:
     """Sends events. Those about one trouble have one key, and so has an event that is sent twice: PagerDuty
-    joins them."""
+    joins them. `routing_key`: as it is now."""
 
-    def __init__(self, line: Line, routing_key: str, source: str) -> None:
+    def __init__(self, line: Line, routing_key: Callable[[], str], source: str) -> None:
         self._line = line
         self._routing_key = routing_key
         self._source = source
@@ -43,7 +44,7 @@ class PagerDutyChannel:
 
     def _event(self, told: OperatorNotice, notice_id: int) -> dict[str, Any]:
         event: dict[str, Any] = {
-            "routing_key": self._routing_key,
+            "routing_key": self._routing_key(),
             "event_action": "resolve" if told.ends else "trigger",
             "dedup_key": told.key,
         }

@@ -4,7 +4,7 @@ https://github.com/standard-webhooks/standard-webhooks: `webhook-id` stays the s
 the portal knows what it has; several signatures stand beside each other while a secret is being replaced.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from payouts.channels.line import Line
@@ -16,9 +16,12 @@ GONE = 410
 
 
 class PortalChannel:
-    """Posts events to the portal's address. A 2xx is delivered; 410 is the last attempt."""
+    """Posts events to the portal's address. A 2xx is delivered; 410 is the last attempt.
 
-    def __init__(self, line: Line, secrets: Sequence[str], clock: Clock) -> None:
+    `secrets`: what is signed with now, all at once.
+    """
+
+    def __init__(self, line: Line, secrets: Callable[[], Sequence[str]], clock: Clock) -> None:
         self._line = line
         self._secrets = secrets
         self._clock = clock
@@ -46,7 +49,7 @@ class PortalChannel:
         from standardwebhooks import Webhook
 
         at = datetime.fromtimestamp(self._clock() // 1000, UTC)
-        signatures = [Webhook(secret).sign(event_id, at, body.decode()) for secret in self._secrets]
+        signatures = [Webhook(secret).sign(event_id, at, body.decode()) for secret in self._secrets()]
         return {
             "Content-Type": "application/json",
             "User-Agent": "payouts-webhooks",

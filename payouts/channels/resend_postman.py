@@ -4,16 +4,16 @@ Each mail has an idempotency key, so that Resend, which keeps them for 24 hours,
 it is asked to. https://resend.com/docs/dashboard/emails/idempotency-keys, https://resend.com/docs/api-reference/errors
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from payouts.channels.answer import DOWN_PAUSE_S, pause_s
 from payouts.channels.email import BadAddressError
-from payouts.channels.line import DOWN_PAUSE_S, retry_after_s
+from payouts.channels.wire import Wire
 from payouts.letters.rendering import Mail
 from payouts.notices import NoticeError
 
 if TYPE_CHECKING:
-    from httpx import Client
     from resend.exceptions import ResendError
 
 KEY_REUSED = "invalid_idempotent_request"
@@ -22,26 +22,27 @@ KEY_IN_USE = "concurrent_idempotent_requests"
 
 
 class ResendPostman:
-    """Sends by Resend. Only one in a process: the SDK keeps key and address to itself, for all."""
+    """Sends by Resend. Only one in a process: the SDK keeps key and address to itself, for all.
 
-    def __init__(self, api_key: str, api_base: str, sender: str, reply_to: str, timeout_s: float) -> None:
+    `api_key`: as it is now.
+    """
+
+    def __init__(
+        self, api_key: Callable[[], str], api_base: str, sender: str, reply_to: str, timeout_s: float
+    ) -> None:
         self._api_key = api_key
         self._api_base = api_base
         self._sender = sender
         self._reply_to = reply_to
-        self._timeout_s = timeout_s
-        self._client: Client | None = None
+        self._wire = Wire(timeout_s)
 
     def post(self, mail: Mail) -> None:
         """Send it. Raises NoticeError; BadAddressError where the address is none."""
-        import httpx
         import resend
         from resend.exceptions import NoContentError, ResendError
 
-        if self._client is None:
-            self._client = httpx.Client(timeout=self._timeout_s, follow_redirects=False)
-        resend.api_key = self._api_key
-        resend.default_http_client = _http_client(self._client, self._timeout_s)
+        resend.api_key = self._api_key()
+        resend.default_http_client = _http_client(self._wire)
         if self._api_base:
             resend.api_url = self._api_base
         content: Any = {
@@ -65,9 +66,7 @@ class ResendPostman:
 
     def close(self) -> None:
         """Let go of the connections."""
-        if self._client is not None:
-            self._client.close()
-        self._client = None
+        self._wire.close()
 
 
 def _refusal(error: "ResendError") -> NoticeError | None:
@@ -77,15 +76,10 @@ def _refusal(error: "ResendError") -> NoticeError | None:
         return None
     said = f"Resend answered {code} {kind}: {str(error.message).strip()}"[:500]
     if kind == "HttpClientError":
-        return NoticeError(
-            f"Resend could not be reached: {error.message}", transient=True, pause_s=DOWN_PAUSE_S
-        )
+        return NoticeError(f"Resend {error.message}", transient=True, pause_s=DOWN_PAUSE_S)
     if code == "429":
         headers = {name.lower(): value for name, value in error.headers.items()}
-        pause_s = retry_after_s(headers.get("retry-after"))
-        return NoticeError(
-            said, transient=True, pause_s=DOWN_PAUSE_S if pause_s is None else pause_s, counts=False
-        )
+        return NoticeError(said, transient=True, pause_s=pause_s(headers.get("retry-after")), counts=False)
     if kind == KEY_IN_USE or code.startswith("5"):
         return NoticeError(said, transient=True)
     if code in ("401", "403"):
@@ -96,12 +90,12 @@ def _refusal(error: "ResendError") -> NoticeError | None:
     return NoticeError(said, transient=False)
 
 
-def _http_client(client: "Client", timeout_s: float) -> Any:
-    """`client` as the SDK takes one. Its own follows redirects, and opens a connection for each mail."""
-    import httpx
+def _http_client(wire: Wire) -> Any:
+    """`wire` as the SDK takes one. Its own follows redirects, and opens a connection for each mail."""
+    import msgspec
     from resend.http_client import HTTPClient
 
-    class OneClient(HTTPClient):
+    class OneWire(HTTPClient):
         def request(
             self,
             method: str,
@@ -111,12 +105,8 @@ def _http_client(client: "Client", timeout_s: float) -> Any:
             files: Any = None,
             data: Any = None,
         ) -> tuple[bytes, int, Mapping[str, str]]:
-            try:
-                answer = client.request(method, url, json=json, headers=headers)
-            except httpx.TimeoutException:
-                raise RuntimeError(f"no answer within {timeout_s:g} s") from None
-            except httpx.HTTPError as error:
-                raise RuntimeError(type(error).__name__) from None
-            return answer.content, answer.status_code, answer.headers
+            said = {**headers, "Content-Type": "application/json"}
+            answer = wire.send(method.upper(), url, said, msgspec.json.encode(json))
+            return answer.body, answer.status, answer.headers
 
-    return OneClient()
+    return OneWire()

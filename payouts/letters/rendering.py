@@ -111,6 +111,7 @@ def _facts(letter: Letter, partner: Partner) -> dict[str, Any]:
         "why": advice.why,
         "steps": advice.steps,
         "starts": _moment(starts),
+        "instead_of": _moment(_time(about.get("instead_of"))),
         "ends": _moment(ends),
         "day": _date(starts),
     }

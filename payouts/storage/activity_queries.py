@@ -1,8 +1,8 @@
 """Which partners are paid often, and which of them were told of something."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, and_, func, or_, select
 
 from payouts.ids import floor_id
 from payouts.partner import Partner
@@ -34,6 +34,22 @@ def told(connection: Connection, dedupe_keys: Collection[str]) -> set[str]:
     """Which of these keys the outbox has."""
     o = outbox.c
     return set(connection.scalars(select(o.dedupe_key).where(o.dedupe_key.in_(sorted(dedupe_keys)))))
+
+
+def told_of(connection: Connection, page: Iterable[Partner], names: str) -> list[tuple[int, str]]:
+    """The notices about these partners whose names begin with `names`, oldest first: row id of the partner,
+    and body."""
+    o = outbox.c
+    # Ranges, not LIKE: SQLite has no index for that. Nothing in a key comes behind "~".
+    mine = [
+        and_(o.dedupe_key >= f"{partner.id}:{names}", o.dedupe_key < f"{partner.id}:{names}~")
+        for partner in page
+    ]
+    if not mine:
+        return []
+    # Put in order here: by the database all of the outbox would be read in the order of its ids.
+    found = sorted(connection.execute(select(o.id, o.dedupe_key, o.body).where(or_(*mine))))
+    return [(int(key.split(":", 1)[0]), body) for _, key, body in found]
 
 
 def held_up(connection: Connection, blocked: str) -> int:

@@ -71,6 +71,7 @@ def limit_list(connection: Connection, filters: Filters, most: int) -> list[dict
             "partner": references.get(limit.scope_key),
             "currency": limit.currency or None,
             "value": limit.value,
+            "window_s": limit.window_s,
             "limit": value_text(limit),
             "window": window_text(limit.window_s) if limit.window_s else None,
             "set_by": limit.set_by,

@@ -4,19 +4,20 @@ What somebody else has locked is left to them.
 """
 
 import dataclasses
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, delete, or_, select, union_all
+from sqlalchemy import ColumnElement, Connection, Select, and_, delete, or_, select, union_all
 from sqlalchemy.exc import IntegrityError
 
 from payouts.errors import RowIdTakenError
 from payouts.ids import IdMaker
-from payouts.notices import DeliveryStatus, Notice, NoticeStatus, Undelivered, held_back
+from payouts.notices import DeliveryStatus, Notice, NoticeStatus, Undelivered, held_back, subjects_of
 from payouts.storage.delivery_rows import DELIVERIES, Delivery, over, set_status
 from payouts.storage.notice_tables import notice_deliveries
 from payouts.storage.tables import outbox
+from payouts.topics import names_of, topic_of
 
 HOLD_MS = 500
 """For so long a notice waits whose elder is under way. Where that was put off, it waits as long as that."""
@@ -131,32 +132,45 @@ def _notices(connection: Connection, ids: Collection[int]) -> dict[int, Notice]:
 
 
 def _undelivered(connection: Connection, channel: str, notices: Collection[Notice]) -> list[Undelivered]:
-    """What `channel` has yet to take about the payouts and requests of `notices`.
+    """What `channel` has yet to take about the payouts, requests and topics of `notices`.
 
     One statement, for those without their channels too: between two, one could go from the one kind to the
     other unseen.
     """
     o, d = outbox.c, notice_deliveries.c
-    about = (
-        (o.payout_id, {notice.payout_id for notice in notices} - {None}),
-        (o.request_id, {notice.request_id for notice in notices} - {None}),
-    )
     here = and_(d.outbox_id == o.id, d.channel == channel)
     queries = [
-        select(o.id, o.payout_id, o.request_id, d.attempts, d.due_at_ms)
+        select(o.id, o.account, o.name, o.payout_id, o.request_id, d.attempts, d.due_at_ms)
         .select_from(outbox.outerjoin(notice_deliveries, here))
         .where(
-            column.in_(ids),
+            about,
             o.status.in_(_OPEN),
             or_(o.status == NoticeStatus.PENDING, d.status == DeliveryStatus.PENDING),
         )
-        for column, ids in about
-        if ids
+        for about in _about(notices)
     ]
     if not queries:
         return []
     return [
         # Never failed yet: it is under way, or will be at any moment.
-        Undelivered(row_id, payout_id, request_id, due_at_ms if attempts else 0)
-        for row_id, payout_id, request_id, attempts, due_at_ms in connection.execute(union_all(*queries))
+        Undelivered(row_id, subjects_of(*about), due_at_ms if attempts else 0)
+        for row_id, *about, attempts, due_at_ms in connection.execute(union_all(*queries))
     ]
+
+
+def _about(notices: Collection[Notice]) -> Iterator[ColumnElement[bool]]:
+    """What is true of a notice about the same as one of `notices`, a condition for each index."""
+    o = outbox.c
+    for column, ids in (
+        (o.payout_id, {notice.payout_id for notice in notices} - {None}),
+        (o.request_id, {notice.request_id for notice in notices} - {None}),
+    ):
+        if ids:
+            yield column.in_(ids)
+    accounts: dict[str, set[str]] = {}
+    for notice in notices:
+        topic = topic_of(notice.name)
+        if topic is not None:
+            accounts.setdefault(topic, set()).add(notice.account)
+    for topic, found in accounts.items():
+        yield and_(o.account.in_(found), o.name.in_(names_of(topic)))

@@ -60,6 +60,18 @@ def token_by_digest(connection: Connection, digest: str) -> Token | None:
     return next(iter(TOKENS.find(connection, tokens.c.digest == digest)), None)
 
 
+def live_digests(engine: Engine, at_ms: int, most: int) -> frozenset[str]:
+    """The digests of tokens that are neither revoked nor expired: of the newest, `most` at the most."""
+    query = (
+        select(tokens.c.digest)
+        .where(tokens.c.revoked_at_ms.is_(None), tokens.c.expires_at_ms > at_ms)
+        .order_by(tokens.c.id.desc())
+        .limit(most)
+    )
+    with reading(engine) as connection:
+        return frozenset(connection.scalars(query))
+
+
 def token_of(connection: Connection, token_id: int) -> Token | None:
     """The token with this row id, read without a lock."""
     return next(iter(TOKENS.find(connection, tokens.c.id == token_id)), None)

@@ -4,15 +4,27 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Select, Subquery, func, or_, select, union_all, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    Subquery,
+    func,
+    literal,
+    or_,
+    select,
+    union_all,
+    update,
+)
 
 from payouts.errors import NotFoundError
 from payouts.ids import floor_id
 from payouts.replay import OPEN_REPLAY_STATUSES, WORKED_ON, ItemOutcome, Replay, ReplayStatus, Selection
+from payouts.request import no_request
 from payouts.states import EventStatus
 from payouts.storage.bulk import insert_rows
 from payouts.storage.failure_tables import failure_groups, inbox_failures
-from payouts.storage.money_tables import legs
+from payouts.storage.money_tables import legs, payout_requests
 from payouts.storage.paging import page
 from payouts.storage.queries import Filters, by_index
 from payouts.storage.records import Records
@@ -72,15 +84,47 @@ def selected(
     return [Selected(*(*row[:5], EventStatus(row[5]))) for row in rows]
 
 
+def require_known(connection: Connection, selection: Selection) -> None:
+    """NotFoundError where the selection names what is not there: an event, a cause, a payout, or an account
+    or object of no event.
+
+    What was mistyped must not read as if there was nothing to do.
+    """
+    there = select(inbox.c.event_id).where(inbox.c.event_id.in_(selection.events))
+    missing = sorted(set(selection.events) - set(connection.scalars(there))) if selection.events else []
+    if missing:
+        raise NotFoundError(
+            f"there is no such event in the inbox: {_few(missing)}; `payouts event list` shows what is"
+        )
+    group, request_id = selection.fingerprint, selection.request_id
+    if group is not None and not _any(connection, failure_groups.c.fingerprint == group):
+        raise NotFoundError(f"there is no group {group[:40]}: `payouts dead groups` shows them")
+    if request_id is not None and not _any(connection, payout_requests.c.id == request_id):
+        raise no_request(request_id)
+    for column, value in ((inbox.c.account, selection.account), (inbox.c.object_id, selection.object_id)):
+        if value is not None and not _any(connection, column == value):
+            what = "came from" if column is inbox.c.account else "is about"
+            raise NotFoundError(f"no event {what} {value[:80]}: `payouts event list` shows what there is")
+
+
 def require_named(connection: Connection, selection: Selection) -> None:
-    """NotFoundError where an event is named that is not there, or does not fit the rest of the selection."""
+    """As `require_known`; NotFoundError too where an event is named that does not fit the rest."""
+    require_known(connection, selection)
     if not selection.events:
         return
     found = selected(connection, selection, -1, newest_id(connection), len(selection.events))
-    missing = sorted(set(selection.events) - {event.event_id for event in found})
-    if missing:
-        more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
-        raise NotFoundError(f"there is no such event in the inbox: {', '.join(missing[:3])}{more}")
+    others = sorted(set(selection.events) - {event.event_id for event in found})
+    if others:
+        raise NotFoundError(f"in the inbox, but not with all else that was asked for: {_few(others)}")
+
+
+def _few(names: Sequence[str]) -> str:
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return f"{', '.join(names[:3])}{more}"
+
+
+def _any(connection: Connection, is_one: ColumnElement[bool]) -> bool:
+    return connection.execute(select(literal(1)).where(is_one).limit(1)).first() is not None
 
 
 def objects_of(connection: Connection, request_id: int) -> list[str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import need
+from tests.conftest import server_to_break
 from tests.support.databases import Databases
 from tests.support.servers import RedisServer, SqlServer
 from tests.support.stack import Stack
@@ -14,8 +14,7 @@ from tests.support.stack import Stack
 
 @pytest.fixture(scope="session")
 def _breakable_mariadb(request: pytest.FixtureRequest, server_folder: Path) -> Iterator[SqlServer]:
-    need(request, "MariaDB", SqlServer.program())
-    server = SqlServer(Path(tempfile.mkdtemp(prefix="break-", dir=server_folder)))
+    server = server_to_break(request, Path(tempfile.mkdtemp(prefix="break-", dir=server_folder)))
     yield server
     server.stop()
 

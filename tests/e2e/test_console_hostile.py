@@ -2,11 +2,9 @@
 
 import json
 import re
-from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 import sqlalchemy as sa
@@ -20,6 +18,7 @@ from payouts.people import Role
 from payouts.storage.schema import metadata
 from tests.conftest import need
 from tests.support.browser import browser, chromium, sign_in, window
+from tests.support.crawl import crawl, kind_of
 from tests.support.databases import migrated_file
 from tests.support.lives import event_body, payout_object
 from tests.support.payout_site import PayoutSite
@@ -122,29 +121,21 @@ def test_no_page_runs_what_others_wrote_and_every_link_leads_to_a_page(
 def walk(page: Page, base: str) -> dict[str, bool]:
     """Open every kind of page that links lead to; by kind, whether it showed the script as text."""
     shown: dict[str, bool] = {}
-    waiting, broken = deque(["/"]), []
-    while waiting:
-        path = waiting.popleft()
-        if (kind := kind_of(path)) in shown or "format=json" in path or ".csv" in path:
-            continue
-        assert len(shown) < MOST_PAGES, sorted(shown)
+    broken = []
+
+    def links_of(path: str) -> list[str]:
         answer = page.goto(path)
         assert answer is not None
         if "text/html" not in answer.headers.get("content-type", ""):
-            continue
+            return []
         if answer.status != 200:
             broken.append(f"{path}: {answer.status}")
         assert page.evaluate("window.ran") is None, f"{path} ran a script"
-        shown[kind] = "<script>window.ran=1" in page.inner_text("body")
+        shown[kind_of(path)] = "<script>window.ran=1" in page.inner_text("body")
         links = page.eval_on_selector_all("a[href]", "all => all.map(a => a.href)")
-        waiting += [link.removeprefix(base) for link in links if link.startswith(f"{base}/")]
+        return [link.removeprefix(base) for link in links if link.startswith(f"{base}/")]
+
+    for _ in crawl(["/"], links_of, MOST_PAGES):
+        pass
     assert broken == []
     return shown
-
-
-def kind_of(path: str) -> str:
-    """The address without what tells one row from another, and the names of what it asks for."""
-    parts = urlsplit(path)
-    names = sorted(set(re.findall(r"(?:^|&)(\w+)=", parts.query)))
-    plain = re.sub(r"/(?:[a-z]+_[^/]+|[^/]*\d[^/]*|[^/]*%[^/]*)(?=/|$)", "/{}", parts.path)
-    return f"{plain}?{'&'.join(names)}"

@@ -334,6 +334,62 @@ def test_emergency_mode_is_switched_on_and_off(anna: Clicker, at: PayoutSite) ->
     expect_noted(at, "anna", "emergency.off", "mended")
 
 
+def test_a_limit_on_payouts_is_set_changed_and_removed(anna: Clicker, at: PayoutSite) -> None:
+    form = anna.at("/operations/payout-limits").opened("Set a limit")
+    anna.page.set_viewport_size({"width": 390, "height": 900})
+    assert anna.page.evaluate("document.documentElement.scrollWidth") == 390  # long choices do not widen it
+    anna.page.set_viewport_size({"width": 1280, "height": 900})
+    form.locator("[name=kind]").select_option("velocity_count")
+    form.locator("[name=value]").fill("20")
+    form.locator("[name=partner]").fill("nobody")
+    form.get_by_label("Why").fill("a quiet night")
+    anna.send(form)
+    anna.expect_told("there is no partner nobody")
+    expect(form.locator("[name=value]")).to_have_value("20")
+    form.locator("[name=partner]").fill("")
+    form.locator("[name=window]").fill("24h")
+    anna.send(form)
+    anna.expect_told("velocity_count for all partners is 20 payouts within 24 h")
+    expect_noted(at, "anna", "limit.set", "a quiet night")
+    assert "In place of 20 payouts" in anna.press("Change", "a busy day", value="400")
+    expect(anna.main).to_contain_text("400 payouts")
+    assert "counts no more" in anna.press("Remove", "it is over")
+    expect(anna.main).to_contain_text("No limit is set.")
+    expect_noted(at, "anna", "limit.remove", "it is over")
+
+
+def test_a_rate_limit_is_raised_and_lowered_again(anna: Clicker, at: PayoutSite) -> None:
+    row = anna.at("/operations/limits").page.locator("main tbody tr", has_text="api-read").first
+    row.locator("summary").click()
+    assert "are allowed for a while" in row.locator("details.verb p").first.inner_text()
+    row.locator("[name=most]").fill("20000")
+    row.get_by_label("Why").fill("a launch")
+    anna.send(row.locator("details.verb"))
+    anna.expect_told("api-read allows 20,000 requests a minute")
+    expect(row).to_contain_text("anna: a launch")
+    expect_noted(at, "anna", "rate_limit.raise", "a launch")
+    assert "are allowed again, at once" in anna.press("Lower again", "it is over")
+    anna.expect_told("api-read allows what is set again")
+    expect(row).not_to_contain_text("20,000")
+    expect_noted(at, "anna", "rate_limit.reset", "it is over")
+
+
+def test_an_address_is_blocked_and_let_go(anna: Clicker, at: PayoutSite) -> None:
+    flood = {"address": "203.0.113.7", "for": "30m"}
+    says = anna.at("/operations/limits").press("Block an address", "a flood", **flood)
+    assert "answered 403" in says
+    anna.expect_told("203.0.113.7 is blocked")
+    expect(anna.main).to_contain_text("a flood")
+    expect_noted(at, "anna", "address.block", "a flood")
+    anna.press("Block an address", "Stripe?", **{**flood, "address": "all of them"})
+    expect(anna.told).to_have_class("told refused")
+    expect(anna.verb("Block an address").locator("[name=address]")).to_have_value("all of them")
+    assert "are answered again" in anna.at("/operations/limits").press("Unblock", "mended")
+    anna.expect_told("203.0.113.7 is answered again")
+    expect(anna.main).to_contain_text("No address is blocked.")
+    expect_noted(at, "anna", "address.unblock", "mended")
+
+
 def test_a_dead_notice_is_sent_again_by_the_channels_that_gave_up(anna: Clicker, at: PayoutSite) -> None:
     office = Office(at.site.engine)
     [notice_id] = office.write(None)

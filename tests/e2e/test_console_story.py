@@ -2,7 +2,7 @@
 Chromium, understands why it died, sees what a replay would change, replays it, and follows the payout until
 it is paid.
 
-`SAVE_PICTURES=docs/images` keeps pictures of what they saw.
+`SAVE_PICTURES=folder` keeps pictures of what they saw; docs/images has those that the documentation shows.
 """
 
 import os

@@ -11,7 +11,7 @@ import pytest
 from payouts import ledger
 from payouts.ledger import Entry
 from payouts.storage.ledger_rows import post
-from tests.conftest import need
+from tests.conftest import server_to_break
 from tests.support.databases import Databases
 from tests.support.operator import Operator
 from tests.support.payments import Payments, wait_at_rest
@@ -29,8 +29,8 @@ SLOWLY = {"STRIPE_CALLS_PER_S": "15"}
 @pytest.fixture
 def logging_mariadb(request: pytest.FixtureRequest, server_folder: Path) -> Iterator[SqlServer]:
     """A MariaDB of the test's own that keeps a binary log."""
-    need(request, "MariaDB", SqlServer.program())
-    server = SqlServer(Path(tempfile.mkdtemp(prefix="log-", dir=server_folder)), durable=False, logs=True)
+    folder = Path(tempfile.mkdtemp(prefix="log-", dir=server_folder))
+    server = server_to_break(request, folder, durable=False, logs=True)
     server.start()
     yield server
     server.stop()

@@ -67,12 +67,12 @@ def test_a_flood_is_limited_everywhere_and_blocked_while_events_go_on(
         # when an operator blocks its network
         command("block", "203.0.113.0/24", "--for", "1h", "--reason", "a flood of forged deliveries")
         wait_until("it is blocked", lambda: rubbish(FLOODER) == 403 and rubbish(FLOODER, other) == 403)
-        assert good("three", FLOODER) == 403
+        assert good("three", FLOODER) == 200, "what is signed is taken all the same"
         assert good("four", STRIPE) == 200
 
         # and lifts the block
         command("unblock", "203.0.113.0/24", "--reason", "their server is mended")
-        wait_until("it is answered again", lambda: good("five", FLOODER) == 200)
+        wait_until("it is answered again", lambda: rubbish(FLOODER) in (400, 429))
         assert stack.count("SELECT COUNT(*) FROM inbox") == 4
 
 

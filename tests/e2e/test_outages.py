@@ -173,13 +173,14 @@ def test_a_database_killed_under_load_loses_nothing_that_was_acknowledged(
     breakable.start("receiver", "worker", "scheduler")
     wait_started(breakable, "worker", "scheduler")
 
-    senders = Senders(breakable, lives.bodies, 16, tries=40, pause_s=0.02).start()
+    senders = Senders(breakable, lives.bodies, 16, tries=40, pause_s=0.1).start()
     for _ in range(2):
         time.sleep(0.5)
+        assert senders.is_busy, "all was delivered before the database died"
         breakable_mariadb.kill()
         time.sleep(0.3)
         breakable_mariadb.start()
-    assert senders.is_busy, "all was delivered before the database died"
+    senders.pause_s = 0  # the rest at once
     senders.join()
     assert senders.left_out == []
     breakable.engine.dispose()

@@ -63,6 +63,14 @@ class Desk:
         answer = self.client.post(MAIL_REPORT_PATH, content=body, headers=sent)
         return answer.status_code, answer.json()
 
+    def give(self, email: str) -> None:
+        """A person gives the partner this address."""
+
+        def change(connection: sa.Connection) -> None:
+            update(connection, self.partner.id, Changes(email=email), ANNA, make_id, now_ms())
+
+        in_transaction(self.engine, change)
+
     def bounced_at(self) -> int | None:
         with reading(self.engine) as connection:
             found = find_partner(connection, str(self.partner.id))
@@ -154,14 +162,32 @@ def test_the_same_report_again_changes_nothing_also_after_a_person_trusted_the_a
 def test_another_address_is_written_to_whatever_the_one_before_did(desk: Desk) -> None:
     body = desk.event()
     desk.report(body)
-
-    def change(connection: sa.Connection) -> None:
-        update(connection, desk.partner.id, Changes(email="new@nord.example"), ANNA, make_id, now_ms())
-
-    in_transaction(desk.engine, change)
+    desk.give("new@nord.example")
     assert desk.bounced_at() is None
     desk.report(desk.event(at=datetime.now(UTC) + timedelta(seconds=1)))
     assert desk.bounced_at() is None
+
+
+@pytest.mark.parametrize(
+    ("kept", "reported"),
+    [
+        ("Buchhaltung@Nord.example", "buchhaltung@nord.example"),
+        ("pay@nord.example", "PAY@NORD.EXAMPLE"),
+        ("pay@bücher.example", "pay@xn--bcher-kva.example"),
+    ],
+)
+def test_a_report_may_write_the_address_otherwise(desk: Desk, kept: str, reported: str) -> None:
+    desk.give(kept)
+    desk.report(desk.event(at=datetime.now(UTC) + timedelta(seconds=5), to=[reported]))
+    assert desk.bounced_at() is not None
+
+
+def test_what_a_report_says_of_people_is_not_kept(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    desk.report(desk.event(bounce={"type": "Permanent", "subType": "no jane@nord.example here"}))
+    with desk.engine.connect() as connection:
+        (said,) = connection.scalars(sa.text("SELECT email_bounce FROM partners")).all()
+    assert said == "mail came back (Permanent, no *** here)"
+    assert "jane" not in capsys.readouterr().out
 
 
 def test_only_what_bounced_can_be_trusted_again_and_it_is_on_record_without_the_address(desk: Desk) -> None:

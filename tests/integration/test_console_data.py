@@ -1,12 +1,13 @@
 """The tables in the console: looked at, never changed, secrets left out."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
-from console.web.data import ROWS, SECRET
+from console.web.data import ROWS, SECRET, about
 from payouts.people import Role
 from payouts.storage.schema import metadata
 from tests.support.databases import migrated_file
@@ -33,7 +34,14 @@ def test_every_table_can_be_looked_at(site: Site) -> None:
     named = anna.reads("/data/")
     for table in metadata.sorted_tables:
         assert table.name in named
-        anna.get(f"/data/{table.name}/list")
+        assert about(table) in anna.reads(f"/data/{table.name}/list")
+
+
+def test_the_list_of_tables_says_of_each_what_is_in_it(site: Site) -> None:
+    page = site.visit(role=Role.VIEWER).get("/data/")
+    said = dict(re.findall(r'data-open>(\w+)</a></td><td data-label="What">([^<]*)<', page))
+    assert said.keys() == metadata.tables.keys()
+    assert [name for name, words in said.items() if len(words.split()) < 3] == []
 
 
 def test_a_table_is_paged_by_key_newest_first(site: Site) -> None:

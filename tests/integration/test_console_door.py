@@ -1,11 +1,18 @@
 """Signing in and out of the console, who is let in to what, and what is refused."""
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx2 as httpx
 import pytest
+import sqlalchemy as sa
+from starlette.testclient import TestClient
+from structlog.testing import capture_logs
 
+from console.web import frame
+from console.web.throttle import ALL_TOGETHER
 from payouts.access import Step, deactivate, revoke_token
 from payouts.ids import IdMaker
 from payouts.people import Role
@@ -13,7 +20,7 @@ from payouts.storage.audit_rows import entry_list
 from payouts.storage.people_rows import TOKENS, find_person
 from payouts.storage.people_tables import tokens
 from payouts.storage.queries import Filters, reading
-from payouts.tokens import digest_of
+from payouts.tokens import digest_of, new_token
 from tests.support.databases import migrated_file
 from tests.support.site import Site, hidden_fields, words_of
 
@@ -165,3 +172,94 @@ def test_with_redis_away_the_console_says_so(site: Site) -> None:
     site.redis_server.connected = False
     assert anna.client.get("/").status_code == 503
     assert "Redis does not answer" in anna.client.get("/").text
+
+
+def test_who_has_signed_in_from_there_is_not_locked_out_by_what_all_others_try(site: Site) -> None:
+    at_work, elsewhere = (TestClient(site.app, client=(ip, 1)) for ip in ("192.0.2.1", "192.0.2.2"))
+
+    def sign_in(client: TestClient, token: str) -> int:
+        return client.post("/sign-in", data={"token": token}, follow_redirects=False).status_code
+
+    good = site.token("anna")
+    assert sign_in(at_work, good) == 303
+    for number in range(3 * ALL_TOGETHER):
+        site.parts.throttle.failed(f"198.51.100.{number}")
+
+    assert sign_in(elsewhere, good) == 429
+    assert sign_in(at_work, good) == 303
+    assert [sign_in(at_work, new_token()) for _ in range(4)] == [401, 401, 401, 429], "its own tries count"
+
+
+def test_at_the_door_redis_or_a_database_that_is_away_is_said(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, good = site.client(), site.token("anna")
+    with monkeypatch.context() as away:
+        away.setattr(site.redis_server, "connected", False)
+        refused = client.post("/sign-in", data={"token": good})
+        assert refused.status_code == 503
+        assert "Redis does not answer" in words_of(refused.text)
+        client.cookies.set("payouts_session", "x")
+        asked = client.get("/api/auth/session")
+        assert (asked.status_code, asked.json()["error"]) == (503, "redis_unavailable")
+
+    with site.engine.begin() as connection:
+        connection.execute(sa.text("ALTER TABLE tokens RENAME TO gone"))
+    refused = client.post("/sign-in", data={"token": good})
+    assert refused.status_code == 503
+    assert "the database does not answer" in words_of(refused.text)
+    bearer = {"Authorization": f"Bearer {good}"}
+    asked = client.get("/api/auth/session", headers=bearer)
+    assert (asked.status_code, asked.json()["error"]) == (503, "database_unavailable")
+
+
+@pytest.mark.parametrize(
+    ("then", "status"), [("nothing", 408), ("disconnect", 400)], ids=["that never ends", "that breaks off"]
+)
+def test_a_form_is_not_waited_for_for_ever_and_is_no_fault_of_ours(
+    site: Site, monkeypatch: pytest.MonkeyPatch, then: str, status: int
+) -> None:
+    monkeypatch.setattr(frame, "BODY_WITHIN_S", 0.2)
+    coming = [{"type": "http.request", "body": b"token=", "more_body": True}]
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        if coming:
+            return coming.pop()
+        if then == "nothing":
+            await asyncio.Event().wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope: Any = {
+        "type": "http",
+        "method": "POST",
+        "path": "/sign-in",
+        "raw_path": b"/sign-in",
+        "scheme": "http",
+        "query_string": b"",
+        "headers": [],
+        "client": ("192.0.2.1", 1),
+        "server": ("testserver", 80),
+        "http_version": "1.1",
+        "root_path": "",
+    }
+    with capture_logs() as logged:
+        asyncio.run(asyncio.wait_for(site.app(scope, receive, send), 30))
+    assert sent[0]["status"] == status
+    assert [line for line in logged if line["log_level"] == "error"] == []
+
+
+@pytest.mark.parametrize(
+    ("path", "header", "status"),
+    [("/sign-in", "Origin", 403), ("/operations/limits/block", "Referer", 303)],
+)
+def test_an_address_in_a_header_that_is_none_is_no_error_of_ours(
+    site: Site, path: str, header: str, status: int
+) -> None:
+    with capture_logs() as logged:
+        answer = site.client().post(path, headers={header: "http://["})
+    assert answer.status_code == status
+    assert [line for line in logged if line["log_level"] == "error"] == []

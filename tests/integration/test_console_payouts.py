@@ -6,12 +6,14 @@ from concurrent.futures import ThreadPoolExecutor
 from html import unescape
 from pathlib import Path
 from threading import Barrier
+from typing import Any
 
 import pytest
 
 from payouts.canceling import cancel
 from payouts.clock import iso
-from payouts.holding import place
+from payouts.errors import RefusedError
+from payouts.holding import hold_request, place
 from payouts.holds import EVERYTHING, HoldKind
 from payouts.people import Role
 from payouts.states import RequestStatus
@@ -21,6 +23,7 @@ from tests.support.payout_site import PayoutSite, forced, pressed
 from tests.support.servers import RedisServer
 from tests.support.site import Visit, words_of
 from tests.support.story import BEN
+from tests.support.world import World
 
 Setup = Callable[[PayoutSite], int]
 
@@ -147,6 +150,38 @@ def test_an_events_page_shows_what_it_changed_posted_and_told_and_nothing_else(a
         "paid -120.50 EUR",
     ):
         assert wanted in words, wanted
+
+
+def test_a_payout_whose_event_died_says_so_first_and_leads_to_it(at: PayoutSite) -> None:
+    request_id = at.queued()
+    at.story.send(request_id)
+    body = event_body("evt_dead", "paid", payout_object("po_1", "paid"), account=at.story.nord.account)
+    world = World(at.story.engine)
+
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise RefusedError("odd", "an amount is odd")
+
+    world.apply(world.add(body), refuse)
+    page = at.site.visit().get(f"/payouts/pay_{request_id}")
+    before = page.partition('id="story"')[2].partition("<dl")[0]
+    assert 'href="/events/evt_dead"' in before
+    assert "is dead: what it tells is not applied here" in words_of(before)
+    assert "an amount is odd" in before
+    world.apply(world.add(event_body("evt_well", "paid", payout_object("po_9", "paid"))))
+    assert "is dead" not in at.site.visit().reads("/payouts/po_9")
+
+
+def test_a_partners_page_shows_its_latest_payouts_and_what_each_waits_for(at: PayoutSite) -> None:
+    asked = [at.queued(reference=f"invoice {number}") for number in range(6)]
+    at.story.request(at.story.partner(2), 1_000)
+    at.story.do(hold_request, asked[-1], "checking the invoice")
+    at.story.send(asked[-1])
+    visit = at.site.visit()
+    found = visit.json(f"/partners/{at.story.nord.account}")["latest_payouts"]
+    assert [row["payout"] for row in found] == [f"pay_{request_id}" for request_id in asked[:0:-1]]
+    page = visit.reads(f"/partners/{at.story.nord.account}")
+    assert "invoice 5" in page
+    assert "checking the invoice" in page
 
 
 def test_the_timeline_can_be_narrowed_to_one_kind(at: PayoutSite) -> None:

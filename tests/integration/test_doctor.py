@@ -60,7 +60,8 @@ def engine(request: pytest.FixtureRequest, database_url: str) -> Iterator[Engine
         with migrated(database_url) as made:
             yield made
         return
-    with durable(request.getfixturevalue("mariadb")), migrated(database_url) as made:
+    server: SqlServer = request.getfixturevalue("_mysql" if database_url.startswith("mysql") else "mariadb")
+    with durable(server), migrated(database_url) as made:
         yield made
 
 

@@ -9,17 +9,18 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import Engine
 
-from payouts import maintenance, reminding
-from payouts.clock import now_ms
+from payouts import forewarning, maintenance
+from payouts.clock import iso, now_ms
+from payouts.forewarning import CALLED_OFF, PLANNED, Forewarner
 from payouts.letters.letter import letter_of
 from payouts.letters.rendering import House, Renderer
 from payouts.notices import Notice
 from payouts.overview import Mode, Overviewer
 from payouts.partner import Partner, PartnerState
-from payouts.reminding import CALLED_OFF, PLANNED, MaintenanceClerk
+from payouts.reminding import MaintenanceClerk
 from payouts.storage.minutes import Minutes
 from payouts.storage.unit import in_transaction
-from payouts.timetable import REMINDER, REPORT
+from payouts.timetable import DAY_MS, REMINDER, REPORT
 from payouts.window import Window
 from tests.support.money import Payer
 from tests.support.requests import ANNA, a_partner, a_request, keep, migrated
@@ -40,11 +41,9 @@ class Clerk(Payer):
         mode = Mode("test", False, False)
         seen = Minutes("tests")
         overviewer = Overviewer(self.engine, fakeredis.FakeRedis(), "tests", seen, [], mode, self.clock)
-        return MaintenanceClerk(
-            *(self.engine, self.make_id, self.clock),
-            lambda minutes: overviewer.look(window_minutes=minutes),
-            least,
-        )
+        parts = (self.engine, self.make_id, self.clock)
+        forewarner = Forewarner(*parts, least) if least else None
+        return MaintenanceClerk(*parts, lambda minutes: overviewer.look(window_minutes=minutes), forewarner)
 
     def paid(self, times: int, **values: Any) -> Partner:
         """A partner with so many payouts."""
@@ -118,7 +117,7 @@ def test_a_day_before_partners_who_are_paid_often_get_an_e_mail_each(clerk: Cler
 def test_payouts_of_more_than_a_month_ago_do_not_count(clerk: Clerk) -> None:
     clerk.paid(9)
     # The ids of requests say when they were made, by the clock of this machine.
-    clerk.clock.now_ms = now_ms() + 31 * reminding.DAY_MS
+    clerk.clock.now_ms = now_ms() + 31 * DAY_MS
     clerk.announce(2, 3)
     clerk.clerk.look()
     assert clerk.written_to() == set()
@@ -132,7 +131,7 @@ def test_none_means_nobody(clerk: Clerk) -> None:
 
 
 def test_many_partners_are_written_to_page_by_page(clerk: Clerk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reminding, "PARTNERS_AT_ONCE", 2)
+    monkeypatch.setattr(forewarning, "PARTNERS_AT_ONCE", 2)
     wanted = {clerk.paid(4).account for _ in range(5)}
     clerk.announce(2, 3)
     clerk.clerk.look()
@@ -160,6 +159,60 @@ def test_a_start_that_moves_is_written_of_again(clerk: Clerk) -> None:
     clerk.clerk.look()
     starts = [json.loads(row.body)["starts_at"] for row in clerk.told(PLANNED)]
     assert len(set(starts)) == 2
+
+
+def letters(clerk: Clerk) -> list[tuple[str, str, str | None]]:
+    """What partners were written: kind, start, and the start that it replaces."""
+    rows = sorted([*clerk.told(PLANNED), *clerk.told(CALLED_OFF)], key=lambda row: row.id)
+    said = [(row.name, json.loads(row.body)) for row in rows]
+    return [(name, body["starts_at"], body.get("instead_of")) for name, body in said]
+
+
+def test_who_was_written_to_of_a_start_hears_that_it_is_none_any_more(clerk: Clerk) -> None:
+    clerk.paid(4)
+    window = clerk.announce(2, 3)
+    first = iso(window.starts_at_ms)
+    clerk.clerk.look()
+    times = {"starts_at_ms": window.starts_at_ms + 3 * DAY_MS, "ends_at_ms": window.ends_at_ms + 3 * DAY_MS}
+    window = clerk.step(maintenance.change, window, **times)
+    for _ in range(2):
+        clerk.clerk.look()
+        clerk.another().look()
+    assert letters(clerk) == [(PLANNED, first, None), (CALLED_OFF, first, None)]
+    clerk.step(maintenance.call_off, window)
+    clerk.clerk.look()
+    assert len(letters(clerk)) == 2
+
+
+def test_who_was_written_to_hears_of_it_also_where_it_was_moved_and_called_off_at_once(clerk: Clerk) -> None:
+    clerk.paid(4)
+    window = clerk.announce(2, 3)
+    first = iso(window.starts_at_ms)
+    clerk.clerk.look()
+    times = {"starts_at_ms": window.starts_at_ms + 3 * DAY_MS, "ends_at_ms": window.ends_at_ms + 3 * DAY_MS}
+    clerk.step(maintenance.change, window, **times)
+    clerk.step(maintenance.call_off, window)
+    for _ in range(2):
+        clerk.clerk.look()
+        clerk.another().look()
+    assert letters(clerk) == [(PLANNED, first, None), (CALLED_OFF, first, None)]
+
+
+def test_a_start_that_is_moved_back_is_written_of_once_more(clerk: Clerk) -> None:
+    clerk.paid(4)
+    window = clerk.announce(2, 3)
+    there, back = window.starts_at_ms + HOUR_MS // 2, window.starts_at_ms
+    clerk.clerk.look()
+    for starts_at_ms in (there, back):
+        clerk.step(maintenance.change, window, starts_at_ms=starts_at_ms)
+        for _ in range(2):
+            clerk.clerk.look()
+            clerk.another().look()
+    assert letters(clerk) == [
+        (PLANNED, iso(back), None),
+        (PLANNED, iso(there), iso(back)),
+        (PLANNED, iso(back), iso(there)),
+    ]
 
 
 def test_half_an_hour_after_its_end_a_report_tells_how_the_service_is(clerk: Clerk) -> None:

@@ -107,7 +107,7 @@ def test_a_worker_counts_what_came_of_events(shared_engine: Engine, redis_server
         actors._apply([ids])
         actors._apply([ids])  # a hint that comes twice
         pulse = a_pulse(client, "worker", "a:1")
-        pulse.meters, pulse.engine = parts.meters, parts.engine
+        pulse.meters, pulse.engines = parts.meters, [parts.engine]
         pulse.beat()
         parts.engine.dispose()
         seen = look(shared_engine, redis_server.url)

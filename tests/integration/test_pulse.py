@@ -5,9 +5,11 @@ import dataclasses
 import time
 from typing import Any
 
+import pytest
 import redis
 
 from payouts.clock import now_ms
+from payouts.memory import read_memory
 from payouts.meters import EVENTS, Counter, Key
 from payouts.pulse import beating
 from payouts.storage.minutes import KEPT_S, MINUTE_MS, Minutes
@@ -183,3 +185,25 @@ def test_a_server_beats_while_its_loop_runs_and_leaves_at_its_end(redis_server: 
 
         assert [each.seen.role for each in here] == ["receiver"]
         assert view(client, now_ms()).processes == []
+
+
+def test_a_beat_that_fails_unexpectedly_is_not_the_last_one(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("payouts.pulse.EVERY_S", 0.01)
+    with redis_server.client as client:
+        pulse = a_pulse(client, "receiver", "a:1")
+        fails = [ValueError("what the kernel says does not read"), None]
+
+        def look() -> Any:
+            if error := fails.pop(0) if len(fails) > 1 else fails[0]:
+                raise error
+            return read_memory()
+
+        monkeypatch.setattr("payouts.pulse.read_memory", look)
+
+        async def serve() -> None:
+            async with beating(pulse):
+                await asyncio.to_thread(wait_until, "it is seen", lambda: view(client, now_ms()).processes)
+
+        asyncio.run(serve())

@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+import sqlalchemy as sa
 from sqlalchemy import Engine
 from starlette.testclient import TestClient
 
@@ -19,6 +21,7 @@ from payouts.people import Role
 from payouts.rate_limiter import RateLimiter
 from payouts.rates import RouteGroup
 from payouts.storage.guard_rows import decided
+from payouts.storage.people_rows import live_digests
 from payouts.tokens import new_token
 from tests.support.commands import run_here as run
 from tests.support.databases import migrated_file
@@ -60,7 +63,8 @@ def door(tmp_path: Path, redis_server: RedisServer) -> Iterator[Door]:
             return decided(engine, at_ms)
 
         limiter = RateLimiter(redis_server.client, "payouts")
-        return Doorkeeper(Guard("api", parse_networks("127.0.0.1"), SMALL, limiter, read, now_ms))
+        guard = Guard("api", parse_networks("127.0.0.1"), SMALL, limiter, read, now_ms)
+        return Doorkeeper(guard, partial(live_digests, engine))
 
     with portal_on(f"sqlite:///{tmp_path / 'payouts.db'}", doorkeeper=limited) as portal:
         assert portal.doorkeeper is not None
@@ -104,6 +108,38 @@ def test_a_token_that_was_let_in_before_does_not_suffer_for_its_address(door: Do
     assert door.statuses(1) == [200]
     assert door.statuses(4, headers={"Authorization": NOBODY}) == [401, 401, 401, 429]
     assert door.statuses(1) == [200]
+
+
+def test_a_good_token_does_not_suffer_for_its_address_even_after_a_restart(door: Door) -> None:
+    revoked = door.portal.new_token("gone")
+    with door.portal.engine.begin() as connection:
+        connection.execute(sa.text("UPDATE tokens SET revoked_at_ms = 1 WHERE name = 'gone'"))
+    door.doorkeeper.learn()  # as a process does once it has started; it has let nobody in yet
+    assert door.statuses(4, headers={"Authorization": NOBODY}) == [401, 401, 401, 429]
+    assert door.statuses(1) == [200]
+    assert door.statuses(1, token=revoked) == [429]
+
+    made_meanwhile = door.portal.new_token("fresh")
+    assert door.statuses(1, token=made_meanwhile) == [429]
+    door.doorkeeper.learn()
+    assert door.statuses(1, token=made_meanwhile) == [200]
+
+
+def test_tokens_are_read_at_the_start_and_then_only_while_somebody_floods(door: Door) -> None:
+    read: list[int] = []
+
+    def live(at_ms: int, most: int) -> set[str]:
+        read.append(most)
+        return set()
+
+    doorkeeper = Doorkeeper(door.doorkeeper.guard, live)
+    doorkeeper.learn()
+    doorkeeper.learn()
+    assert len(read) == 1
+    for _ in range(SMALL[RouteGroup.API_REFUSED]):
+        doorkeeper.refused("203.0.113.9", "token_unknown")
+    doorkeeper.learn()
+    assert len(read) == 2
 
 
 def test_a_caller_behind_the_proxy_is_counted_by_its_own_address(door: Door) -> None:
@@ -199,7 +235,7 @@ def test_operators_see_and_change_limits_and_blocks_by_command(
     shown = desk.ok("limits")
     assert "a launch (olga; else 6,000)" in shown
     assert "a flood" in shown
-    assert "never limited or blocked: 12 addresses of Stripe's, as built in" in shown
+    assert "never limited or blocked: 15 addresses of Stripe's, as built in" in shown
     found = json.loads(desk.ok("limits", "--json"))
     by_route = {each["route"]: each for each in found["limits"]}
     assert (by_route["api-read"]["per_minute"], by_route["api-read"]["per_minute_now"]) == (6_000, 20_000)

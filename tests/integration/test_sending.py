@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+import sqlalchemy as sa
 
 from payouts import mending
 from payouts.calls import Call
@@ -153,6 +154,33 @@ def test_a_payout_refused_after_the_transfer_leaves_the_money_where_it_is_and_sa
     assert payer.status(request_id) == "returned"
     assert payer.balances(partner) == {"returned": 1_000, "at_stripe": 1_000}
     assert payer.value("SELECT state FROM partners") == "restricted"
+
+
+@pytest.mark.parametrize("call", [Call.TRANSFER, Call.PAYOUT])
+def test_an_old_refusal_that_comes_after_the_partner_was_mended_restricts_nobody(
+    payer: Payer, stripe: SmallStripe, call: Call
+) -> None:
+    partner = payer.partner()
+    request_id = payer.request(partner)
+    stripe.refuse = {call: "payouts_not_allowed"}
+    stripe.faults = [*[""] * (call == Call.PAYOUT), "lost after"]
+    payer.sender.send(request_id)
+    assert payer.status(request_id) == "sending"
+
+    # Stripe tells that the account is well; then the same key has the answer of before.
+    payer.clock.pass_(minutes=5)
+    stripe.refuse = {}
+    known_ms = payer.clock()
+    with payer.engine.begin() as connection:
+        connection.execute(sa.text("UPDATE partners SET refreshed_at_ms = :now"), {"now": known_ms})
+    payer.clock.pass_(minutes=15)
+    payer.sender.send(request_id)
+    assert payer.value("SELECT state FROM partners") == "ready"
+
+    # A transfer, of which nothing has moved, goes out by itself.
+    payer.clock.pass_(hours=1)
+    payer.sender.send(request_id)
+    assert payer.status(request_id) == ("sent" if call == Call.TRANSFER else "returned")
 
 
 def test_two_payouts_of_one_partner_never_run_at_once_and_the_second_follows_the_first(

@@ -11,11 +11,12 @@ import pytest
 from sqlalchemy import Engine
 
 from payouts import telling
+from payouts.bootstrap import open_teller
 from payouts.failure_watch import FailureWatch
 from payouts.health_checks import HealthAsks
 from payouts.ids import time_of
 from payouts.notices import NOTICES_DEAD, Closes, NoticeError, Route
-from payouts.open_channels import MAX_ATTEMPTS, open_channels, routes_of
+from payouts.open_channels import open_channels, routes_of
 from payouts.retelling import tell_dead_again
 from payouts.settings import Settings
 from payouts.storage.age_queries import oldest_undelivered_s
@@ -43,7 +44,7 @@ class Post(Office):
             resend_api_base=f"{there.url}/resend",
             email_from="Payouts <p@example.com>",
             slack_warning_url=f"{there.url}/slack",
-            pagerduty_routing_key="key",
+            pagerduty_routing_key="R0UT1NGKEY",
             pagerduty_api_base=f"{there.url}/pagerduty",
             portal_webhook_url=f"{there.url}/portal",
             portal_webhook_secret=SECRET,
@@ -56,10 +57,7 @@ class Post(Office):
 
     def post(self) -> Teller:
         """A teller with all channels, as a worker has it."""
-        routes = routes_of(list(self.channels))
-        return Teller(
-            self.engine, self.channels, TellingRules(self.make_id, self.clock, routes, 90, MAX_ATTEMPTS)
-        )
+        return open_teller(self.settings, self.engine, self.channels, self.clock)
 
     def tell_of(self, name: str, **body: Any) -> int:
         """Write a notice; its id."""
@@ -319,3 +317,43 @@ def test_in_development_mail_goes_to_a_folder(post: Post, tmp_path: Path) -> Non
     text, html = message.iter_parts()
     assert "Hello Nord Logistik" in text.get_content()
     assert html.get_content_type() == "text/html"
+
+
+def test_the_end_of_a_trouble_does_not_reach_the_pager_before_its_beginning(post: Post) -> None:
+    post.there.answers = [Says(202), Says(500)]  # for Slack, for PagerDuty
+    post.tell_of("alert.emergency_on")
+    post.teller.tell()
+    for name in ("alert.emergency_off", "alert.recovery_begun"):
+        post.tell_of(name)
+    post.tell_all(20)
+    told = [got.json for got in post.asked("/pagerduty")]
+    assert [(each["event_action"], each["dedup_key"]) for each in told] == [
+        ("trigger", "alert.emergency_on:acct_1"),  # not taken
+        ("trigger", "alert.recovery_begun:acct_1"),
+        ("trigger", "alert.emergency_on:acct_1"),
+        ("resolve", "alert.emergency_on:acct_1"),
+    ]
+
+
+def test_what_the_other_side_repeats_of_secrets_and_addresses_is_not_kept(
+    post: Post, capsys: pytest.CaptureFixture[str]
+) -> None:
+    refused = {
+        "statusCode": 422,
+        "name": "validation_error",
+        "message": "Invalid `to` field: pay@nord.example",
+    }
+    post.there.answers = [
+        Says(422, refused),  # Resend
+        Says(400, {"errors": ["no such routing_key: R0UT1NGKEY"]}),  # PagerDuty
+        Says(500, f"you signed with {SECRET[6:]}".encode()),  # the portal
+    ]
+    for name in ("payout.sent", "alert.emergency_on"):
+        post.pay(name)
+    post.teller.tell()
+    kept = {row.channel: row.last_error for row in post.rows("SELECT * FROM notice_deliveries")}
+    (partner,) = post.rows("SELECT email_bounce FROM partners")
+    said = f"{kept} {partner} {capsys.readouterr().out}"
+    for each in ("pay@nord.example", "R0UT1NGKEY", SECRET[6:]):
+        assert each not in said
+    assert "Invalid `to` field: ***" in kept["email"]

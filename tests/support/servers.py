@@ -210,12 +210,19 @@ class MySqlServer(SqlServer):
         # Debian's mariadb-server puts its own program under this name too.
         return found if found and "mariadb" not in Path(found).resolve().name else None
 
+    def command(self) -> list[str]:
+        # Debian's build looks for a folder of its packaging else; the second protocol's port would be shared.
+        return [*super().command(), "--secure-file-priv=NULL", "--mysqlx=OFF"]
+
     def initialise(self) -> list[str]:
         program = self.program()
         assert program
+        # Names are not looked up, so `root` of localhost is nobody who comes over TCP.
+        people = self.folder / "people.sql"
+        people.write_text("CREATE USER root@'127.0.0.1'; GRANT ALL ON *.* TO root@'127.0.0.1';\n")
         return [
             *(program, "--no-defaults", "--initialize-insecure", f"--datadir={self.folder}/data"),
-            f"--user={_user()}",
+            *(f"--init-file={people}", f"--user={_user()}"),
         ]
 
 

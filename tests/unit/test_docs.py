@@ -22,6 +22,12 @@ def test_every_link_leads_somewhere(page: Path) -> None:
     assert missing_links(page) == []
 
 
+def test_every_picture_is_shown_by_a_page() -> None:
+    shown = "".join(page.read_text() for page in PAGES)
+    pictures = [picture.name for picture in (ROOT / "docs" / "images").iterdir()]
+    assert [name for name in pictures if f"images/{name})" not in shown] == []
+
+
 def test_the_readme_leads_to_every_page() -> None:
     pages = [page.relative_to(ROOT) for page in PAGES[2:] if page.parent.name == "docs"]
     assert [str(page) for page in pages if f"({page})" not in README] == []

@@ -17,6 +17,7 @@ from payouts.rates import RouteGroup
 from payouts.stripe_addresses import SNAPSHOT
 from tests.support.lives import event_body
 from tests.support.stack import SECRET, signature
+from webhooks import endpoint
 from webhooks.doorkeeper import Doorkeeper
 from webhooks.endpoint import Endpoint
 from webhooks.signature import signing_secrets
@@ -60,12 +61,14 @@ class Receiver:
         )
 
     def post(
-        self, sender: str = SENDER, *, good: bool = False, via: str | None = None
+        self, sender: str = SENDER, *, good: bool = False, via: str | None = None, parts: int = 1
     ) -> tuple[int, dict[str, str], dict[str, Any]]:
         sent: list[dict[str, Any]] = []
+        size = -(-len(BODY) // parts)
+        coming = [BODY[at : at + size] for at in range(0, len(BODY), size)]
 
         async def receive() -> Any:
-            return {"type": "http.request", "body": BODY, "more_body": False}
+            return {"type": "http.request", "body": coming.pop(0), "more_body": bool(coming)}
 
         async def send(message: Any) -> None:
             sent.append(message)
@@ -111,6 +114,15 @@ def test_a_flood_over_the_limit_leaves_no_lines_in_the_log_and_is_counted() -> N
     assert receiver.guard.totals() == {("limits", "receiver", "receiver-refused"): 20}
 
 
+def test_what_stripe_itself_sends_unsigned_is_told_from_what_anybody_may_send() -> None:
+    receiver = Receiver(trusted="10.0.0.0/8")
+    receiver.statuses(2)
+    receiver.statuses(3, STRIPE)
+    receiver.statuses(1, PROXY, via=STRIPE)
+    totals = receiver.endpoint.counts.totals()
+    assert (totals["signatures", "stripe"], totals["signatures", "other"]) == (4, 2)
+
+
 def test_a_good_signature_is_taken_whatever_its_address_has_sent_before() -> None:
     receiver = Receiver()
     assert receiver.statuses(4) == [400, 400, 400, 429]
@@ -139,31 +151,77 @@ def test_behind_a_proxy_of_ours_each_sender_is_counted_by_itself() -> None:
     assert receiver.statuses(2, PROXY, via=STRIPE) == [400, 400]
 
 
-def test_a_blocked_address_is_answered_403_before_anything_else() -> None:
-    receiver = Receiver(blocks=[block("203.0.113.0/24")])
-    status, headers, said = receiver.post(good=True)
+def test_a_blocked_address_is_answered_403_which_is_counted_as_nothing_else() -> None:
+    receiver = Receiver(limit=1, blocks=[block("203.0.113.0/24")])
+    with capture_logs() as logged:
+        status, headers, said = receiver.post()
+        assert receiver.statuses(20) == [403] * 20
     assert status == 403
     assert headers["connection"] == "close"
     assert said["error"].startswith(f"requests from {SENDER} are not answered, until 2026-")
-    assert receiver.intake.taken == 0
-    assert receiver.post("203.0.114.1", good=True)[0] == 200
-    assert receiver.guard.totals() == {("blocked", "receiver"): 1}
+    assert receiver.post("203.0.114.1")[0] == 400
+    assert receiver.guard.totals() == {("blocked", "receiver"): 21}
+    assert (receiver.endpoint.counts.rejected, receiver.endpoint.counts.bad_signatures) == (1, 1)
+    assert logged == []
+
+
+def test_a_good_signature_is_taken_from_a_blocked_address_and_that_is_said_once() -> None:
+    receiver = Receiver(blocks=[block("203.0.113.0/24")])
+    with capture_logs() as logged:
+        assert receiver.statuses(3, good=True) == [200] * 3
+        assert receiver.statuses(1, "203.0.113.10", good=True) == [200]
+    assert receiver.intake.taken == 4
+    assert [line["event"] for line in logged] == ["webhook.signed_though_blocked"]
+    assert logged[0]["network"] == "203.0.113.0/24"
+    assert "TRUSTED_PROXIES" in logged[0]["next"]
+    assert receiver.guard.totals() == {}
+
+
+def test_blocked_senders_take_no_room_from_the_bodies_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(endpoint, "MAX_BLOCKED_READING_BYTES", 100)
+    receiver = Receiver(blocks=[block(SENDER)])
+    assert receiver.post(good=True, parts=4)[0] == 403, "more than blocked senders may have at once"
+    assert receiver.post("203.0.113.10", good=True, parts=4)[0] == 200
+    assert receiver.post(good=True)[0] == 200
+    assert receiver.endpoint.counts.unavailable == 0
+
+
+def test_without_a_signature_nothing_is_read_from_who_is_blocked() -> None:
+    receiver = Receiver(blocks=[block(SENDER)])
+
+    async def receive() -> Any:
+        raise AssertionError("the body was asked for")
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    sent: list[Any] = []
+    scope: Any = {"type": "http", "client": (SENDER, 4711), "headers": []}
+    asyncio.run(receiver.endpoint(scope, receive, send))
+    assert sent[0]["status"] == 403
 
 
 def test_a_block_whose_end_has_come_blocks_nobody() -> None:
-    assert Receiver(blocks=[block(SENDER, until_ms=NOW_MS)]).post(good=True)[0] == 200
+    assert Receiver(blocks=[block(SENDER, until_ms=NOW_MS)]).post()[0] == 400
+
+
+def test_of_blocks_that_overlap_the_one_that_still_counts_blocks() -> None:
+    blocks = [block("203.0.113.0/24", until_ms=NOW_MS), block(f"{SENDER}/32"), block("198.51.100.0/24")]
+    receiver = Receiver(blocks=blocks)
+    assert receiver.post()[0] == 403
+    assert receiver.post("203.0.113.10")[0] == 400
 
 
 @pytest.mark.parametrize("sender", [STRIPE, "127.0.0.1", PROXY])
 def test_a_block_that_should_not_be_there_keeps_out_neither_stripe_nor_ourselves(sender: str) -> None:
     receiver = Receiver(trusted=PROXY, blocks=[block(sender)])
-    assert receiver.post(sender, good=True)[0] == 200
+    assert receiver.post(sender)[0] == 400
 
 
 def test_a_forged_header_gets_nobody_around_a_block_and_puts_nobody_behind_one() -> None:
     receiver = Receiver(blocks=[block(SENDER)])
-    assert receiver.post(good=True, via="203.0.113.77")[0] == 403
-    assert receiver.post("203.0.113.10", good=True, via=SENDER)[0] == 200
+    assert receiver.post(via="203.0.113.77")[0] == 403
+    assert receiver.post("203.0.113.10", via=SENDER)[0] == 400
 
 
 def test_while_the_database_is_away_what_was_known_last_stays() -> None:
@@ -180,5 +238,5 @@ def test_while_the_database_is_away_what_was_known_last_stays() -> None:
     with capture_logs() as logged:
         receiver.guard.look()
         receiver.guard.look()
-    assert receiver.post(good=True)[0] == 403
+    assert receiver.post()[0] == 403
     assert [line["event"] for line in logged] == ["guard.not_read"], "said once, not every few seconds"

@@ -64,7 +64,7 @@ def test_bodies_that_trickle_in_have_a_budget_together(monkeypatch: pytest.Monke
         assert await call(endpoint, whole, headers) == 400  # what is there already needs no budget
         slow.cancel()
         await asyncio.gather(slow, return_exceptions=True)
-        assert endpoint._reading_bytes == 0
+        assert endpoint._reading.bytes == 0
 
     asyncio.run(asyncio.wait_for(scene(), 10))
 

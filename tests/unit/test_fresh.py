@@ -2,6 +2,8 @@
 
 import threading
 
+import pytest
+
 from payouts.fresh import Fresh
 from tests.support.servers import wait_until
 
@@ -71,3 +73,21 @@ def test_after_a_failure_there_is_no_answer_until_there_is_one() -> None:
     works[0], now_s[0] = True, 30
     assert fresh.now() is not None
     assert fresh.error is None
+
+
+def test_where_no_thread_can_be_started_it_is_asked_again_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    now_s = [0.0]
+    fresh = Fresh(lambda: "here", every_s=15, wait_s=10, monotonic=lambda: now_s[0])
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        assert fresh.now() is None
+        assert isinstance(fresh.error, RuntimeError)
+
+    now_s[0] = 15
+    said = fresh.now()
+    assert said is not None
+    assert said.value == "here"

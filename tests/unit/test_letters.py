@@ -142,6 +142,15 @@ def test_a_planned_maintenance_says_when_in_utc() -> None:
     mail = rendered(Kind.MAINTENANCE_PLANNED)
     assert mail.subject == "Maintenance on 1 December 2026: payouts will pause"
     assert "1 December 2026, 23:30 UTC" in mail.text
+    assert "takes the place" not in mail.text
+
+
+def test_a_maintenance_that_moved_says_instead_of_which() -> None:
+    moved = Letter(Kind.MAINTENANCE_PLANNED, {**WINDOW, "instead_of": "2026-12-01T20:00:00.000Z"})
+    mail = Renderer(House("Us")).render(moved, a_partner(), "email-5")
+    for text in (mail.text, mail.html):
+        assert "takes the place of the maintenance" in text
+        assert "from 1 December 2026, 20:00 UTC" in text
 
 
 def test_the_same_letter_reads_the_same_each_time() -> None:

@@ -43,8 +43,8 @@ def test_the_example_takes_what_the_channel_sends_once(take: Callable[..., Any])
     body = json.dumps({"name": "payout.sent", "amount_minor": 5, "currency": "eur"})
     told = Notice(5, "acct_1", "payout.sent", None, 7, body, 1_790_000_000_000)
     with standing_in() as there:
-        line = Line("the portal", there.url, 5)
-        channel = PortalChannel(line, [SECRET], lambda: int(datetime.now(UTC).timestamp() * 1000))
+        line = Line("the portal", lambda: there.url, 5)
+        channel = PortalChannel(line, lambda: [SECRET], lambda: int(datetime.now(UTC).timestamp() * 1000))
         for _ in range(2):
             channel.deliver(told)
         line.close()

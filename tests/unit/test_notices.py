@@ -2,13 +2,14 @@
 
 import pytest
 
+from payouts.alerts import ENDS
 from payouts.notices import Notice, Route, Undelivered, channels_for, held_back
 
 UNTIL_MS = 5_000
 
 
 def open_(notice: Notice) -> Undelivered:
-    return Undelivered(notice.id, notice.payout_id, notice.request_id, UNTIL_MS)
+    return Undelivered(notice.id, notice.subjects, UNTIL_MS)
 
 
 def about(row_id: int, payout_id: int | None = None, request_id: int | None = None) -> Notice:
@@ -51,3 +52,20 @@ def test_a_payout_and_a_request_of_the_same_number_have_nothing_to_do_with_each_
 
 def test_what_is_about_no_payout_waits_for_nothing() -> None:
     assert held_back([about(2)], [open_(about(1))]) == {}
+
+
+def told(row_id: int, name: str, account: str = "platform") -> Notice:
+    return Notice(row_id, account, name, None, None, "{}", 0)
+
+
+@pytest.mark.parametrize(("end", "beginning"), ENDS.items())
+def test_the_end_of_a_trouble_waits_for_its_beginning(end: str, beginning: str) -> None:
+    assert held_back([told(2, end), told(3, beginning)], [open_(told(1, beginning))]) == dict.fromkeys(
+        (2, 3), UNTIL_MS
+    )
+
+
+def test_what_ends_one_trouble_waits_for_no_other_and_for_no_other_partner() -> None:
+    older = [open_(told(1, "alert.emergency_on")), open_(told(2, "partner.maintenance_planned", "acct_1"))]
+    called_off = [told(row_id, "partner.maintenance_called_off", f"acct_{row_id - 2}") for row_id in (3, 4)]
+    assert held_back([*called_off, told(5, "alert.recovery_ended")], older) == {3: UNTIL_MS}

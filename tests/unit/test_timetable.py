@@ -58,9 +58,18 @@ def test_partners_are_written_to_a_day_before_and_never_after_the_end() -> None:
 
 
 def test_what_is_called_off_is_taken_back_within_a_day() -> None:
-    assert takes_it_back(CALLED_OFF, START_MS)
-    assert not takes_it_back(CALLED_OFF, START_MS + DAY_MS)
-    assert not takes_it_back(ENDED, END_MS)
+    assert takes_it_back(CALLED_OFF, START_MS, START_MS)
+    assert not takes_it_back(CALLED_OFF, START_MS, START_MS + DAY_MS)
+    assert not takes_it_back(ENDED, START_MS, END_MS)
+
+
+def test_a_start_that_is_none_any_more_is_taken_back_but_not_while_nothing_is_paid() -> None:
+    before_ms = START_MS - DAY_MS
+    assert takes_it_back(ANNOUNCED, before_ms, before_ms)
+    assert not takes_it_back(ANNOUNCED, START_MS, before_ms)
+    assert not takes_it_back(STARTED, before_ms, START_MS)
+    assert takes_it_back(ENDED, before_ms, END_MS)
+    assert not takes_it_back(ANNOUNCED, before_ms, START_MS), "that day is over"
 
 
 def test_the_report_follows_half_an_hour_after_the_end() -> None:

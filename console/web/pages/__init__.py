@@ -16,6 +16,7 @@ from console.web.pages import (
     overview,
     partners,
     payout,
+    payout_limits,
     payouts,
     people,
     reconciliation,
@@ -41,5 +42,6 @@ PAGES = (
     completeness.ROUTES,
     operations.ROUTES,
     limits.ROUTES,
+    payout_limits.ROUTES,
     notices.ROUTES,
 )

@@ -98,7 +98,10 @@ def take_up(call: Call) -> Response:
 def _event(call: Call) -> dict[str, Any]:
     found = event(call.connection, call.path("key"))
     if found is None:
-        raise NotFoundError(f"there is no event {call.path('key')[:80]}")
+        raise NotFoundError(
+            f"there is no event {call.path('key')[:80]}: what Stripe has, and never arrived, is fetched by "
+            "Catch up, under Completeness"
+        )
     return found
 
 

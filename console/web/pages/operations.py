@@ -1,4 +1,4 @@
-"""Operations: the mode of the service, stopping everything, maintenance, emergency; holds and limits."""
+"""Operations: the mode of the service, stopping everything, maintenance, emergency; holds."""
 
 from collections.abc import Callable
 from typing import Any
@@ -17,7 +17,6 @@ from payouts.holds import EVERYTHING, HoldKind
 from payouts.mode import Mode, ModeNow
 from payouts.people import Scope
 from payouts.storage.hold_rows import active_list
-from payouts.storage.limit_rows import limit_list
 from payouts.storage.maintenance_rows import open_window, window_list
 from payouts.storage.queries import Filters
 from payouts.stores import open_emergency_switch
@@ -34,7 +33,6 @@ def operations(call: Call) -> Response:
     window = open_window(call.connection)
     nothing = Filters({})
     holds = active_list(call.connection, nothing, SHOWN)
-    limits = limit_list(call.connection, nothing, SHOWN)
     data = {"modes": [{"mode": each.mode, "since_ms": each.since_ms, "by": each.by} for each in modes]}
     return call.page(
         "operations.html",
@@ -45,7 +43,6 @@ def operations(call: Call) -> Response:
         windows=window_list(call.connection, nothing, SHOWN),
         verbs=_verbs(modes, window),
         holds=holds,
-        limits=limits,
         release=release_verb,
     )
 

@@ -41,7 +41,7 @@ class Matter:
 def overview(call: Call) -> Response:
     """The first page."""
     hours = _hours(call)
-    seen = call.parts.look(hours)
+    seen = call.parts.looks.look(hours)
     matters = _matters(call)
     needed = {each.name: each.count for each in matters}
     # Of up to 2,880 minutes: only made for who reads it.

@@ -26,8 +26,13 @@ from payouts.statement import Statement, StatementLine, statement
 from payouts.storage.hold_rows import holds_of
 from payouts.storage.ledger_rows import partner_balances
 from payouts.storage.partner_rows import partner_list, partners_beginning
+from payouts.storage.queries import Filters
+from payouts.storage.request_queries import request_list
+from payouts.waiting import wait_in_list
 
 HOLDS_SHOWN = 20
+LATEST_SHOWN = 5
+"""Payouts: who asks about a partner asks as a rule about the last one."""
 LINES_READ = 150
 """Transactions that are read at a time for a page of lines: of a payout's five, two change what is owed."""
 
@@ -61,6 +66,7 @@ def partner(call: Call) -> Response:
     found = the_partner(call.connection, call.path("key"))
     balances = partner_balances(call.connection, found.id)
     holds = holds_of(call.connection, _targets(found), HOLDS_SHOWN)
+    latest = request_list(call.connection, Filters({"partner_id": found.id}), LATEST_SHOWN)
     wants = requirements_of(found.requirements)
     this_month = month_of(call.now_ms)
     data = {
@@ -68,6 +74,7 @@ def partner(call: Call) -> Response:
         "requirements": wants,
         "balances_minor": {str(kind): amount for (_, kind), amount in sorted(balances.items())},
         "holds": [dataclasses.asdict(hold) for hold in holds],
+        "latest_payouts": latest,
     }
     return call.page(
         "partner.html",
@@ -77,6 +84,8 @@ def partner(call: Call) -> Response:
         money=money_of(balances),
         wants=wants,
         holds=holds,
+        latest=latest,
+        wait_in_list=wait_in_list,
         release=lambda hold: release_verb(found, hold),
         verbs=verbs_of(found, holds),
         schedule=schedule_words(found.schedule, found.schedule_day),

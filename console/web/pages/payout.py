@@ -15,6 +15,7 @@ from payouts.errors import RefusedError
 from payouts.failures import classify
 from payouts.history import Rows
 from payouts.people import Scope
+from payouts.states import EventStatus
 from payouts.storage.history_queries import find, read_rows
 from payouts.storage.request_rows import busy_requests
 from payouts.timeline import timeline
@@ -42,6 +43,7 @@ def one(call: Call) -> Response:
         at_ms=at_ms,
         wait=waits(rows),
         missing=list(warnings(rows)),
+        dead=[row for row in latest.events if row["status"] == EventStatus.DEAD] if at_ms is None else [],
         verbs=_verbs(call, rows) if at_ms is None else [],
         through=through(timeline(latest), at_ms),
         drawings=_drawings(rows),
