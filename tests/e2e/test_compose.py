@@ -22,7 +22,7 @@ from tests.support.compose import (
     new_version,
     why_no_engine,
 )
-from tests.support.lives import event_body, make_lives, payout_object, shared_lives
+from tests.support.lives import make_lives, shared_lives
 from tests.support.servers import wait_until
 from tests.support.stack import SECRET, signature
 
@@ -77,7 +77,8 @@ def test_no_container_is_root_or_may_write_to_its_image(deployment: Deployment) 
 
 def test_a_secret_that_changes_in_its_file_is_followed_without_a_restart(deployment: Deployment) -> None:
     started = inspect(deployment.containers("receiver"), ".State.StartedAt")
-    body = event_body("evt_rolled", "created", payout_object("po_rolled", "pending"))
+    lives = make_lives(1, seed=502)
+    body = lives.bodies[0]
 
     def taken(secret: str) -> bool:
         answer = deployment.stack.post(body, **{"Stripe-Signature": signature(body, secret)})
@@ -95,6 +96,8 @@ def test_a_secret_that_changes_in_its_file_is_followed_without_a_restart(deploym
         [shown] = set(inspect(deployment.containers(service), "json .Config.Env"))
         assert SECRET not in shown, service
         assert PASSWORD not in shown, service
+
+    deployment.finish(deployment.begin(lives))
 
 
 @pytest.mark.long
