@@ -10,9 +10,12 @@ import sqlalchemy as sa
 
 from payouts import mending
 from payouts.calls import Call
+from payouts.clock import now_ms
 from payouts.errors import RefusedError
+from payouts.ids import IdMaker
 from payouts.partner import Partner
 from payouts.people import Actor, Scope
+from payouts.sending import Sender
 from payouts.storage.engine import build_engine
 from payouts.storage.partner_rows import PARTNERS
 from tests.support.databases import bring_up_to_date
@@ -181,6 +184,27 @@ def test_an_old_refusal_that_comes_after_the_partner_was_mended_restricts_nobody
     payer.clock.pass_(hours=1)
     payer.sender.send(request_id)
     assert payer.status(request_id) == ("sent" if call == Call.TRANSFER else "returned")
+
+
+def test_what_a_worker_with_a_fast_clock_began_goes_on_with_slower_ones(
+    payer: Payer, stripe: SmallStripe
+) -> None:
+    fast = IdMaker(lambda: now_ms() + 90_000, node=7)
+    ahead = Sender(payer.engine, stripe, dataclasses.replace(payer.rules, make_id=fast))
+    request_id = payer.request(payer.partner())
+    stripe.faults = ["lost after"]
+    ahead.send(request_id)
+    payer.clock.pass_(minutes=5)
+    stripe.refuse = {Call.PAYOUT: "declined"}
+    payer.sender.send(request_id)
+    assert payer.status(request_id) == "returned"
+
+    stripe.faults, stripe.refuse = [], {}
+    with payer.engine.begin() as connection:
+        mending.retry(connection, request_id, PERSON, "the bank is fine now", IdMaker(), payer.clock())
+    payer.sender.send(request_id)
+    assert payer.status(request_id) == "sent"
+    assert len(stripe.payouts) == 1
 
 
 def test_two_payouts_of_one_partner_never_run_at_once_and_the_second_follows_the_first(
