@@ -112,7 +112,8 @@ class Answers:
         if refused.code == NO_ACCESS and attempt.sends > 1:
             # Said before the key is looked at: what an earlier sending did only a look can tell.
             self.books.change_attempt(attempt, error_code=Doubt.REPEATED_ERROR, error=refused.text[:1000])
-            self._restrict(request, refused.text)
+            if not self._asked_since(request, attempt.last_sent_at_ms):
+                self._restrict(request, refused.text)
             self._try_again(request, Doubt.REPEATED_ERROR, refused.text, LOOK_AGAIN_MS, request.tries + 1)
             return
         if remedy == Remedy.BUG:
@@ -139,7 +140,8 @@ class Answers:
         elif remedy == Remedy.LATER:
             self._wait(request, leg, "later", refused.text)
         else:
-            if remedy == Remedy.PARTNER and not self._asked_since(request, attempt):
+            # A repeated key is answered with what was said at first.
+            if remedy == Remedy.PARTNER and not self._asked_since(request, attempt.first_sent_at_ms):
                 self._restrict(request, refused.text)
             self._end(request, leg, refused, again=remedy == Remedy.PARTNER)
 
@@ -166,13 +168,15 @@ class Answers:
             self.books.post(request, "payout_refused", f"leg:{leg.id}:refused", back)
         self.books.returned(request, refused.text)
 
-    def _asked_since(self, request: PayoutRequest, attempt: Attempt) -> bool:
-        """Whether Stripe told of the account after the attempt was first sent: what refused it may be mended,
-        and a repeated key is answered with what was said at first. If not, the next attempt shows it."""
-        return (self.partners[request.partner_id].refreshed_at_ms or 0) > attempt.first_sent_at_ms
+    def _asked_since(self, request: PayoutRequest, said_at_ms: int) -> bool:
+        """Whether Stripe told of the account after a refusal was said, at the earliest: what was wrong may be
+        mended. If not, the next attempt shows it."""
+        return (self.partners[request.partner_id].refreshed_at_ms or 0) > said_at_ms
 
     def _restrict(self, request: PayoutRequest, text: str) -> None:
         partner = self.partners[request.partner_id]
+        if partner.state not in (PartnerState.READY, PartnerState.RESTRICTED):
+            return  # blocked it stays, whatever was under way; unverified it is asked for anyway
         changed = dataclasses.replace(
             partner, state=PartnerState.RESTRICTED, state_reason=text[:1000], updated_at_ms=self.books.now_ms
         )

@@ -54,7 +54,9 @@ def time_of(row_id: int) -> int:
 
 
 def following(row_id: int, drawn: int) -> int:
-    """An id of the millisecond after that of `row_id`, with the rest of `drawn`, an id made just now: it sorts
-    behind, and is as unlikely to be taken as any other."""
+    """An id of the millisecond after that of `row_id`, the rest of it as in `drawn`, an id made just now.
+
+    It sorts behind `row_id`, and is as unlikely to be taken as any other.
+    """
     low = NODE_BITS + COUNTER_BITS
     return ((row_id >> low) + 1 << low) | (drawn & ((1 << low) - 1))

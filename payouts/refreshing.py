@@ -18,6 +18,13 @@ from payouts.storage.unit import in_transaction
 from payouts.stripe_account import AccountObject, bank_need, need_of, read_account
 
 BANK_NEEDED = "bank_account.needed"
+CLOCKS_DIFFER_MS = 250
+"""How far the clocks of two machines may be apart: by so much a question must be later than an event."""
+
+
+def is_covered(stored_at_ms: int, asked_at_ms: int | None) -> bool:
+    """Whether a question about an account tells what an event about it does, that was stored before it."""
+    return stored_at_ms + CLOCKS_DIFFER_MS < (asked_at_ms or 0)
 
 
 @dataclass(frozen=True, slots=True)

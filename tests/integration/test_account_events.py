@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from payouts.event import read_envelope
 from payouts.ids import IdMaker
@@ -14,6 +15,7 @@ from payouts.storage.inbox import NewEvent
 from tests.support.lives import event_body
 from tests.support.story import Story
 from tests.unit.test_stripe_account import account, bank
+from workers.sweep import HeldUpSweeper
 
 
 class Told(Story):
@@ -130,3 +132,56 @@ def test_events_that_came_together_ask_stripe_once(told: Told) -> None:
 def test_an_account_that_belongs_to_no_partner_is_ignored_and_says_so(told: Told) -> None:
     assert told.hear("account.updated", of="acct_9") == ["no partner has this account"]
     assert told.asked == []
+
+
+def test_an_event_stored_by_a_slower_clock_than_the_question_is_still_asked_about(told: Told) -> None:
+    # The receiver stored it after the question, and its clock says shortly before.
+    with told.engine.begin() as connection:
+        asked_ms = told.clock() + 1_100
+        connection.execute(sa.text("UPDATE partners SET refreshed_at_ms = :at"), {"at": asked_ms})
+
+    told.hear("account.external_account.updated")
+
+    assert told.asked == ["acct_1"]
+
+
+class Queue:
+    """Of messages, where nobody waits; who is asked for goes to `asked`."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def waiting(self, _: str) -> int:
+        return 0
+
+    def refresh_partner(self, account: str) -> None:
+        self.asked.append(account)
+
+
+def test_a_partner_whose_mending_nobody_tells_of_is_asked_for_once_an_hour_while_payouts_wait(
+    told: Told,
+) -> None:
+    queue = Queue()
+    sweeper = HeldUpSweeper(told.engine, queue, told.clock)  # type: ignore[arg-type]  # a queue in memory
+    request_id = told.ask()
+    told.stripe.refuse = {"transfers.create": "payouts_not_allowed"}
+    told.send(request_id)
+    assert told.of_partner("state") == "restricted"
+
+    told.clock.pass_(minutes=50)
+    assert sweeper.sweep() == 0
+    told.clock.pass_(minutes=10)
+    assert (sweeper.sweep(), queue.asked) == (1, ["acct_1"])
+    told.stripe.refuse = {}
+    told.resolver.refresher.refresh("acct_1")
+    assert (told.of_partner("state"), sweeper.sweep()) == ("ready", 0)
+    told.send(request_id)
+    assert told.status(request_id) == "sent"
+
+
+def test_a_restricted_partner_for_whom_nothing_waits_is_not_asked_for(told: Told) -> None:
+    told.at_stripe |= {"payouts_enabled": False}
+    told.hear("account.updated")
+    told.clock.pass_(hours=2)
+    sweeper = HeldUpSweeper(told.engine, Queue(), told.clock)  # type: ignore[arg-type]  # as above
+    assert sweeper.sweep() == 0

@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from payouts import mending
-from payouts.calls import Call
+from payouts.calls import NO_ACCESS, Answer, Call, FrozenCall, Refused
 from payouts.clock import now_ms
 from payouts.errors import RefusedError
 from payouts.ids import IdMaker
@@ -18,6 +18,7 @@ from payouts.people import Actor, Scope
 from payouts.sending import Sender
 from payouts.storage.engine import build_engine
 from payouts.storage.partner_rows import PARTNERS
+from payouts.updating import block
 from tests.support.databases import bring_up_to_date
 from tests.support.money import Payer
 from tests.support.small_stripe import FAULTS, SmallStripe
@@ -184,6 +185,45 @@ def test_an_old_refusal_that_comes_after_the_partner_was_mended_restricts_nobody
     payer.clock.pass_(hours=1)
     payer.sender.send(request_id)
     assert payer.status(request_id) == ("sent" if call == Call.TRANSFER else "returned")
+
+
+def test_a_partner_that_is_blocked_while_a_call_is_refused_stays_blocked(
+    payer: Payer, stripe: SmallStripe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    partner = payer.partner()
+
+    def send(call: FrozenCall) -> Answer:
+        with payer.engine.begin() as connection:
+            block(connection, partner.id, "looks like fraud", PERSON, payer.make_id, payer.clock())
+        return Refused("payouts_not_allowed", "the bank account is errored", 400)
+
+    monkeypatch.setattr(stripe, "send", send)
+    payer.sender.send(payer.request(partner))
+
+    assert payer.value("SELECT state FROM partners") == "blocked"
+    assert payer.value("SELECT state_reason FROM partners") == "looks like fraud"
+
+
+@pytest.mark.parametrize("lost_first", [False, True], ids=["at first", "at the second time"])
+def test_access_that_was_lost_and_is_back_before_the_answer_is_written_down_restricts_nobody(
+    payer: Payer, stripe: SmallStripe, monkeypatch: pytest.MonkeyPatch, lost_first: bool
+) -> None:
+    request_id = payer.request(payer.partner())
+    if lost_first:
+        stripe.faults = ["lost before"]
+        payer.sender.send(request_id)
+        payer.clock.pass_(minutes=20)
+
+    def send(call: FrozenCall) -> Answer:
+        payer.clock.pass_(seconds=1)
+        with payer.engine.begin() as connection:
+            connection.execute(sa.text("UPDATE partners SET refreshed_at_ms = :now"), {"now": payer.clock()})
+        return Refused(NO_ACCESS, "access to the account is lost", 403)
+
+    monkeypatch.setattr(stripe, "send", send)
+    payer.sender.send(request_id)
+
+    assert payer.value("SELECT state FROM partners") == "ready"
 
 
 def test_what_a_worker_with_a_fast_clock_began_goes_on_with_slower_ones(
