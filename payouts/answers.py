@@ -141,20 +141,23 @@ class Answers:
             self._wait(request, leg, "later", refused.text)
         else:
             # A repeated key is answered with what was said at first.
-            if remedy == Remedy.PARTNER and not self._asked_since(request, attempt.first_sent_at_ms):
+            is_old = self._asked_since(request, attempt.first_sent_at_ms)
+            if remedy == Remedy.PARTNER and not is_old:
                 self._restrict(request, refused.text)
-            self._end(request, leg, refused, again=remedy == Remedy.PARTNER)
+            again_ms = LOOK_AGAIN_MS if is_old else WAIT_MS
+            self._end(request, leg, refused, again_ms if remedy == Remedy.PARTNER else None)
 
-    def _wait(self, request: PayoutRequest, leg: Leg, code: str, text: str) -> None:
-        due = self.books.now_ms + WAIT_MS
+    def _wait(self, request: PayoutRequest, leg: Leg, code: str, text: str, wait_ms: int = WAIT_MS) -> None:
+        due = self.books.now_ms + wait_ms
         if leg.kind == LegKind.TRANSFER and request.status == RequestStatus.SENDING:
             # Nothing has moved: it may be called off, and holds up no other request of the partner.
             request = self.books.move(request, RequestStatus.QUEUED, text)
         self.books.change_request(request, blocked=code, blocked_text=text[:1000], due_at_ms=due)
 
-    def _end(self, request: PayoutRequest, leg: Leg, refused: Refused, *, again: bool) -> None:
-        if leg.kind == LegKind.TRANSFER and again:
-            self._wait(request, leg, "partner_not_ready", refused.text)
+    def _end(self, request: PayoutRequest, leg: Leg, refused: Refused, again_ms: int | None) -> None:
+        """The leg has failed; a transfer comes again after `again_ms` where that is not None."""
+        if leg.kind == LegKind.TRANSFER and again_ms is not None:
+            self._wait(request, leg, "partner_not_ready", refused.text, again_ms)
             return
         self.books.change_leg(leg, status=LegStatus.FAILED)
         amount = leg.amount_minor
@@ -200,7 +203,11 @@ class Answers:
 
     def _not_found(self, request: PayoutRequest, attempt: Attempt, result: NotFound | LookUpFailed) -> None:
         age_ms = self.books.now_ms - attempt.first_sent_at_ms
-        if isinstance(result, LookUpFailed):
+        if isinstance(result, LookUpFailed) and not result.passes and age_ms >= self.doubt_ms:
+            # An account that is left for good, say: only a person can find out any more.
+            text = f"Stripe cannot be asked what became of it: {result.text}"[:1000]
+            self.books.move(request, RequestStatus.UNCLEAR, text, blocked="unclear", blocked_text=text)
+        elif isinstance(result, LookUpFailed):
             wait_ms = max(LOOK_AGAIN_MS, retry_delay_ms(request.tries + 1))
             self._try_again(request, "look_up", result.text, wait_ms, request.tries + 1)
         elif age_ms >= self.doubt_ms:

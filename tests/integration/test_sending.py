@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from payouts import mending
 from payouts.calls import NO_ACCESS, Answer, Call, FrozenCall, Refused
 from payouts.clock import now_ms
-from payouts.errors import RefusedError
+from payouts.errors import GatewayError, RefusedError
 from payouts.ids import IdMaker
 from payouts.partner import Partner
 from payouts.people import Actor, Scope
@@ -107,6 +107,33 @@ def test_where_nothing_is_found_a_person_decides_and_nothing_is_repeated(
     assert payer.value("SELECT name FROM outbox") == "alert.payout_unclear"
 
 
+def test_what_can_be_looked_for_no_longer_comes_before_a_person_who_can_take_the_money_back(
+    payer: Payer, stripe: SmallStripe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request_id = payer.request(payer.partner())
+    stripe.faults = ["", "500 before"]
+    payer.sender.send(request_id)
+
+    def find_payout(*_: object) -> bytes | None:
+        raise GatewayError("access to the account is lost", transient=False, no_access=True)
+
+    monkeypatch.setattr(stripe, "find_payout", find_payout)
+    for _ in range(8):
+        payer.clock.pass_(minutes=5)
+        payer.sender.send(request_id)
+    assert (payer.status(request_id), payer.blocked(request_id)) == ("unclear", "unclear")
+
+    # It was never made, and the partner is not to be paid any more.
+    with payer.engine.begin() as connection:
+        sql = "UPDATE partners SET state = 'blocked', state_reason = 'access is lost'"
+        connection.exec_driver_sql(sql)
+    for verb in (mending.release, mending.reverse):
+        with payer.engine.begin() as connection:
+            verb(connection, request_id, PERSON, "the account is gone", payer.make_id, payer.clock())
+        payer.sender.send(request_id)
+    assert payer.status(request_id) == "reversed"
+
+
 @pytest.mark.parametrize("done", [True, False], ids=["it was made", "it was not made"])
 def test_past_23_hours_the_call_is_only_looked_for(payer: Payer, stripe: SmallStripe, done: bool) -> None:
     request_id = payer.request(payer.partner())
@@ -181,8 +208,8 @@ def test_an_old_refusal_that_comes_after_the_partner_was_mended_restricts_nobody
     payer.sender.send(request_id)
     assert payer.value("SELECT state FROM partners") == "ready"
 
-    # A transfer, of which nothing has moved, goes out by itself.
-    payer.clock.pass_(hours=1)
+    # A transfer, of which nothing has moved, goes out by itself, and soon.
+    payer.clock.pass_(minutes=1)
     payer.sender.send(request_id)
     assert payer.status(request_id) == ("sent" if call == Call.TRANSFER else "returned")
 
