@@ -112,7 +112,8 @@ class Answers:
         if refused.code == NO_ACCESS and attempt.sends > 1:
             # Said before the key is looked at: what an earlier sending did only a look can tell.
             self.books.change_attempt(attempt, error_code=Doubt.REPEATED_ERROR, error=refused.text[:1000])
-            self._restrict(request, refused.text)
+            if not self._asked_since(request, attempt.last_sent_at_ms):
+                self._restrict(request, refused.text)
             self._try_again(request, Doubt.REPEATED_ERROR, refused.text, LOOK_AGAIN_MS, request.tries + 1)
             return
         if remedy == Remedy.BUG:
@@ -139,20 +140,24 @@ class Answers:
         elif remedy == Remedy.LATER:
             self._wait(request, leg, "later", refused.text)
         else:
-            if remedy == Remedy.PARTNER and not self._asked_since(request, attempt):
+            # A repeated key is answered with what was said at first.
+            is_old = self._asked_since(request, attempt.first_sent_at_ms)
+            if remedy == Remedy.PARTNER and not is_old:
                 self._restrict(request, refused.text)
-            self._end(request, leg, refused, again=remedy == Remedy.PARTNER)
+            again_ms = LOOK_AGAIN_MS if is_old else WAIT_MS
+            self._end(request, leg, refused, again_ms if remedy == Remedy.PARTNER else None)
 
-    def _wait(self, request: PayoutRequest, leg: Leg, code: str, text: str) -> None:
-        due = self.books.now_ms + WAIT_MS
+    def _wait(self, request: PayoutRequest, leg: Leg, code: str, text: str, wait_ms: int = WAIT_MS) -> None:
+        due = self.books.now_ms + wait_ms
         if leg.kind == LegKind.TRANSFER and request.status == RequestStatus.SENDING:
             # Nothing has moved: it may be called off, and holds up no other request of the partner.
             request = self.books.move(request, RequestStatus.QUEUED, text)
         self.books.change_request(request, blocked=code, blocked_text=text[:1000], due_at_ms=due)
 
-    def _end(self, request: PayoutRequest, leg: Leg, refused: Refused, *, again: bool) -> None:
-        if leg.kind == LegKind.TRANSFER and again:
-            self._wait(request, leg, "partner_not_ready", refused.text)
+    def _end(self, request: PayoutRequest, leg: Leg, refused: Refused, again_ms: int | None) -> None:
+        """The leg has failed; a transfer comes again after `again_ms` where that is not None."""
+        if leg.kind == LegKind.TRANSFER and again_ms is not None:
+            self._wait(request, leg, "partner_not_ready", refused.text, again_ms)
             return
         self.books.change_leg(leg, status=LegStatus.FAILED)
         amount = leg.amount_minor
@@ -166,13 +171,15 @@ class Answers:
             self.books.post(request, "payout_refused", f"leg:{leg.id}:refused", back)
         self.books.returned(request, refused.text)
 
-    def _asked_since(self, request: PayoutRequest, attempt: Attempt) -> bool:
-        """Whether Stripe told of the account after the attempt was first sent: what refused it may be mended,
-        and a repeated key is answered with what was said at first. If not, the next attempt shows it."""
-        return (self.partners[request.partner_id].refreshed_at_ms or 0) > attempt.first_sent_at_ms
+    def _asked_since(self, request: PayoutRequest, said_at_ms: int) -> bool:
+        """Whether Stripe told of the account after a refusal was said, at the earliest: what was wrong may be
+        mended. If not, the next attempt shows it."""
+        return (self.partners[request.partner_id].refreshed_at_ms or 0) > said_at_ms
 
     def _restrict(self, request: PayoutRequest, text: str) -> None:
         partner = self.partners[request.partner_id]
+        if partner.state not in (PartnerState.READY, PartnerState.RESTRICTED):
+            return  # blocked it stays, whatever was under way; unverified it is asked for anyway
         changed = dataclasses.replace(
             partner, state=PartnerState.RESTRICTED, state_reason=text[:1000], updated_at_ms=self.books.now_ms
         )
@@ -196,7 +203,11 @@ class Answers:
 
     def _not_found(self, request: PayoutRequest, attempt: Attempt, result: NotFound | LookUpFailed) -> None:
         age_ms = self.books.now_ms - attempt.first_sent_at_ms
-        if isinstance(result, LookUpFailed):
+        if isinstance(result, LookUpFailed) and not result.passes and age_ms >= self.doubt_ms:
+            # An account that is left for good, say: only a person can find out any more.
+            text = f"Stripe cannot be asked what became of it: {result.text}"[:1000]
+            self.books.move(request, RequestStatus.UNCLEAR, text, blocked="unclear", blocked_text=text)
+        elif isinstance(result, LookUpFailed):
             wait_ms = max(LOOK_AGAIN_MS, retry_delay_ms(request.tries + 1))
             self._try_again(request, "look_up", result.text, wait_ms, request.tries + 1)
         elif age_ms >= self.doubt_ms:

@@ -20,6 +20,7 @@ from payouts.linking import link_reversals, lock_with_counterparts
 from payouts.machine import Alert, Applied, Decision, Deferred, Ignored, decide
 from payouts.outcome import BatchResult, Outcome
 from payouts.payloads import Payloads
+from payouts.refreshing import is_covered
 from payouts.sightings import Cause, Sightings, moves_of
 from payouts.states import SETTLED_EVENT_STATUSES, EventStatus, LegKind
 from payouts.storage import inbox
@@ -276,7 +277,7 @@ class Batch:
     def _account(self, item: WorkItem) -> None:
         """An account has no rank to order its events by: Stripe is asked how it is now, once for all that
         came before the question."""
-        if time_of(item.id) < (self._partners[item.account] or 0):
+        if is_covered(time_of(item.id), self._partners[item.account]):
             self._finish(item, EventStatus.IGNORED, "the account was asked for after this came")
             return
         self._defer(item, Deferred("the account is asked for", ask_stripe=True))

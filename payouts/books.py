@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from payouts import ledger
-from payouts.ids import IdMaker
+from payouts.ids import IdMaker, following
 from payouts.ledger import Entry, LedgerKind, Movement, steps_of_payout
 from payouts.leg import Attempt, Leg
 from payouts.machine import Payout
@@ -92,7 +92,9 @@ class Books:
         self.notices: list[RequestNotice] = []
         self._entries: list[Entry] = []
         self._moves: list[RequestMove] = []
-        self._new: set[int] = set()
+        # By kind: ids are unique within a table only.
+        self._new_legs: set[int] = set()
+        self._new_attempts: set[int] = set()
         self._changed: set[int] = set()
 
     def load(self, request_ids: Iterable[int]) -> None:
@@ -120,13 +122,13 @@ class Books:
         """A leg that begins now."""
         self.legs[leg.id] = leg
         self._of[leg.request_id][0].add(leg.id)
-        self._new.add(leg.id)
+        self._new_legs.add(leg.id)
 
     def add_attempt(self, attempt: Attempt) -> None:
         """An attempt that is written before its call is made."""
         self.attempts[attempt.id] = attempt
         self._of[attempt.request_id][1].add(attempt.id)
-        self._new.add(attempt.id)
+        self._new_attempts.add(attempt.id)
 
     def change_request(self, request: PayoutRequest, **changes: Any) -> PayoutRequest:
         """Change what is not the state of a request."""
@@ -344,7 +346,8 @@ class Books:
 
     def new_leg_id(self, request: PayoutRequest) -> int:
         """An id that sorts behind the request's legs, whatever the clock of this process says."""
-        return max([self.make_id(), *(leg.id + 1 for leg in self.legs_of(request))])
+        drawn = self.make_id()
+        return max([drawn, *(following(leg.id, drawn) for leg in self.legs_of(request))])
 
     def _is_taken_back(self, request: PayoutRequest) -> bool:
         """Whether its claim lies with what was returned: unclear it may have become on either way."""
@@ -357,11 +360,11 @@ class Books:
         changed = self._changed
         REQUESTS.save(self.connection, [r for r in self.requests.values() if r.id in changed])
         note_moves(self.connection, self._moves, self.make_id, self.now_ms)
-        LEGS.insert(self.connection, [leg for leg in self.legs.values() if leg.id in self._new])
-        ATTEMPTS.insert(self.connection, [a for a in self.attempts.values() if a.id in self._new])
-        old = changed - self._new
-        LEGS.save(self.connection, [leg for leg in self.legs.values() if leg.id in old])
-        ATTEMPTS.save(self.connection, [a for a in self.attempts.values() if a.id in old])
+        LEGS.insert(self.connection, [self.legs[leg_id] for leg_id in sorted(self._new_legs)])
+        ATTEMPTS.insert(self.connection, [self.attempts[each] for each in sorted(self._new_attempts)])
+        old_legs, old_attempts = changed - self._new_legs, changed - self._new_attempts
+        LEGS.save(self.connection, [leg for leg in self.legs.values() if leg.id in old_legs])
+        ATTEMPTS.save(self.connection, [a for a in self.attempts.values() if a.id in old_attempts])
         post(self.connection, self._entries, self.make_id, self.now_ms)
         insert_request_notices(self.connection, self.notices, self.make_id)
 

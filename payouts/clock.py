@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 Clock = Callable[[], int]
+CLOCKS_AGREE_MS = 2_000
+"""The clocks of two machines that are no further apart are taken to agree."""
 
 
 def now_ms() -> int:

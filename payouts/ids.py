@@ -51,3 +51,12 @@ def floor_id(at_ms: int) -> int:
 def time_of(row_id: int) -> int:
     """When the id was made, in milliseconds, by the clock of its maker."""
     return (row_id >> (NODE_BITS + COUNTER_BITS)) + EPOCH_MS
+
+
+def following(row_id: int, drawn: int) -> int:
+    """An id of the millisecond after that of `row_id`, the rest of it as in `drawn`, an id made just now.
+
+    It sorts behind `row_id`, and is as unlikely to be taken as any other.
+    """
+    low = NODE_BITS + COUNTER_BITS
+    return ((row_id >> low) + 1 << low) | (drawn & ((1 << low) - 1))

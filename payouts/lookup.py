@@ -14,7 +14,7 @@ from payouts.gateway import StripeGateway
 from payouts.ids import time_of
 from payouts.outcome import BatchResult
 from payouts.pause import Pause
-from payouts.refreshing import Refresher
+from payouts.refreshing import Refresher, is_covered
 from payouts.storage.columns import PLATFORM
 from payouts.storage.engine import is_unavailable
 from payouts.storage.inbox import WorkItem
@@ -73,7 +73,7 @@ class Resolver:
         # One answer settles all events of the account that came before its question.
         with self.applier.engine.connect() as connection:
             asked_at_ms = registered_accounts(connection, [item.account]).get(item.account)
-        return (asked_at_ms or 0) > time_of(item.id)
+        return is_covered(time_of(item.id), asked_at_ms)
 
     def _fetch(self, item: WorkItem) -> PayoutObject:
         with reading(self.applier.engine) as connection:

@@ -5,24 +5,34 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine
 
-from payouts.clock import Clock
+from payouts.clock import CLOCKS_AGREE_MS, Clock
 from payouts.errors import GatewayError
 from payouts.gateway import StripeGateway
 from payouts.ids import IdMaker
 from payouts.partner import Partner, PartnerState
 from payouts.registering import refreshed
 from payouts.storage.partner_notices import PartnerNotice, insert_partner_notice
-from payouts.storage.partner_rows import PARTNERS, lock_partner_of
+from payouts.storage.partner_rows import PARTNERS, lock_partner_of, registered_accounts
+from payouts.storage.queries import reading
 from payouts.storage.request_rows import wake_for_partner
 from payouts.storage.unit import in_transaction
 from payouts.stripe_account import AccountObject, bank_need, need_of, read_account
 
 BANK_NEEDED = "bank_account.needed"
+CLOCKS_DIFFER_MS = 2 * CLOCKS_AGREE_MS
+"""How far the clocks of two machines may be apart, where each agrees with the database's."""
+_TRIES = 3
+
+
+def is_covered(stored_at_ms: int, asked_at_ms: int | None) -> bool:
+    """Whether a question about an account surely came after an event about it was stored, by another's clock,
+    and so its answer told of whatever that event does."""
+    return stored_at_ms + CLOCKS_DIFFER_MS < (asked_at_ms or 0)
 
 
 @dataclass(frozen=True, slots=True)
 class Refresher:
-    """Brings partners up to date. Safe to use from several threads: the newest question wins."""
+    """Brings partners up to date. Safe to use from several threads and machines: the newest question wins."""
 
     engine: Engine
     gateway: StripeGateway
@@ -34,7 +44,17 @@ class Refresher:
 
         Raises GatewayError, but for an account that no longer lets us in: its partner is blocked.
         """
-        asked_at_ms = self.clock()
+        for _ in range(_TRIES - 1):
+            try:
+                return self._refresh(account)
+            except _OvertakenError:
+                continue  # whoever asks now asks later than both, whatever the clocks say
+        return self._refresh(account, by_clock=True)
+
+    def _refresh(self, account: str, *, by_clock: bool = False) -> Partner | None:
+        with reading(self.engine) as connection:
+            known_ms = registered_accounts(connection, [account]).get(account)
+        asked = _Asked(self.clock(), known_ms, by_clock)
         try:
             found = read_account(self.gateway.account(account))
         except GatewayError as error:
@@ -42,17 +62,15 @@ class Refresher:
                 raise
             lost = str(error)
             return in_transaction(
-                self.engine, lambda connection: self._block(connection, account, lost, asked_at_ms)
+                self.engine, lambda connection: self._block(connection, account, lost, asked)
             )
-        return in_transaction(
-            self.engine, lambda connection: self._save(connection, account, found, asked_at_ms)
-        )
+        return in_transaction(self.engine, lambda connection: self._save(connection, account, found, asked))
 
     def _save(
-        self, connection: Connection, account: str, found: AccountObject, asked_at_ms: int
+        self, connection: Connection, account: str, found: AccountObject, asked: "_Asked"
     ) -> Partner | None:
-        held = lock_partner_of(connection, account)
-        if held is None or (held.refreshed_at_ms or 0) > asked_at_ms:
+        held, asked_at_ms = lock_partner_of(connection, account), asked.at_ms
+        if held is None or asked.is_late_for(held):
             return held
         partner = refreshed(held, found, asked_at_ms)
         PARTNERS.save(connection, [partner])
@@ -72,10 +90,9 @@ class Refresher:
         notice = PartnerNotice(BANK_NEEDED, partner, at_ms, text, str(at_ms), about)
         insert_partner_notice(connection, notice, self.make_id)
 
-    def _block(self, connection: Connection, account: str, lost: str, now_ms: int) -> Partner | None:
-        held = lock_partner_of(connection, account)
-        newer = held is not None and (held.refreshed_at_ms or 0) > now_ms
-        if held is None or newer or held.state == PartnerState.BLOCKED:
+    def _block(self, connection: Connection, account: str, lost: str, asked: "_Asked") -> Partner | None:
+        held, now_ms = lock_partner_of(connection, account), asked.at_ms
+        if held is None or held.state == PartnerState.BLOCKED or asked.is_late_for(held):
             return held
         partner = dataclasses.replace(
             held,
@@ -94,3 +111,25 @@ def _known_need(held: Partner) -> str | None:
     if held.refreshed_at_ms is None:
         return None  # nobody was told yet
     return need_of({"bank_account": held.bank_account, "bank_status": held.bank_status})
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A question: when it began by our clock, and when the one before had begun, by whosever clock."""
+
+    at_ms: int
+    known_ms: int | None
+    by_clock: bool
+
+    def is_late_for(self, held: Partner) -> bool:
+        """Whether the partner as held, under lock, knows more than our answer says. _OvertakenError where
+        another question was answered meanwhile, and the clocks are not to decide which was later."""
+        if held.refreshed_at_ms == self.known_ms:
+            return False
+        if not self.by_clock:
+            raise _OvertakenError
+        return (held.refreshed_at_ms or 0) > self.at_ms
+
+
+class _OvertakenError(Exception):
+    """While we asked, somebody else was answered."""

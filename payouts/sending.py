@@ -87,7 +87,7 @@ class Sender:
         try:
             body = self._find(turn)
         except GatewayError as error:
-            return LookUpFailed(str(error))
+            return LookUpFailed(str(error), error.transient)
         return NotFound() if body is None else Made(body)
 
     def _find(self, turn: Turn) -> bytes | None:

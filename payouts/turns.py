@@ -27,9 +27,10 @@ class NotFound:
 
 @dataclass(frozen=True, slots=True)
 class LookUpFailed:
-    """A look-up got no answer to act on."""
+    """A look-up got no answer to act on. `passes`: a later one may."""
 
     text: str
+    passes: bool
 
 
 Result = Made | Refused | Unknown | NotFound | LookUpFailed

@@ -63,7 +63,7 @@ from workers.reconcile import STEP_EVERY_S, Reconciling, RoundStarter
 from workers.replay import Replaying, ReplaySweeper
 from workers.schedule import Job, run_jobs
 from workers.stripe_addresses import StripeAddresses
-from workers.sweep import PartnerSweeper, RequestSweeper, Sweeper
+from workers.sweep import HELD_UP_EVERY_S, HeldUpSweeper, PartnerSweeper, RequestSweeper, Sweeper
 
 PRUNE_EVERY_S = 60.0
 WATCH_EVERY_S = 30.0
@@ -203,6 +203,7 @@ def run_scheduler(settings: Settings, troubles: Troubles | None = None) -> None:
         Job("keep maintenance times", WATCH_EVERY_S, clerk.look),
         Job("send", settings.sweep_interval_s, wake.sweep),
         Job("partners", settings.sweep_interval_s, PartnerSweeper(engine, messages).sweep),
+        Job("ask again", HELD_UP_EVERY_S, HeldUpSweeper(engine, messages, now_ms).sweep),
         Job("schedule", settings.sweep_interval_s, schedules.step),
         Job("notices", settings.sweep_interval_s, notices.sweep),
         Job("prune notices", PRUNE_EVERY_S, notices.prune),

@@ -13,7 +13,7 @@ from payouts.clock import Clock
 from payouts.crash import crash_point
 from payouts.logs import get_logger
 from payouts.storage.inbox import Overdue, note_resend, overdue
-from payouts.storage.partner_rows import unverified_accounts
+from payouts.storage.partner_rows import held_up_accounts, unverified_accounts
 from payouts.storage.request_rows import overdue_requests
 from workers.messages import EVENTS_QUEUE, LOOKUPS_QUEUE, PAYOUTS_QUEUE, Messages
 
@@ -26,6 +26,8 @@ LONGEST_WAIT_MS = 600_000
 
 REQUESTS_MOST = 500
 PARTNERS_MOST = 100
+ASK_AGAIN_MS = 3_600_000
+HELD_UP_EVERY_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,26 @@ class PartnerSweeper:
             return 0
         with self.engine.connect().execution_options(read_only=True) as connection:
             found = unverified_accounts(connection, PARTNERS_MOST)
+        for account in found:
+            self.messages.refresh_partner(account)
+        return len(found)
+
+
+@dataclass(frozen=True, slots=True)
+class HeldUpSweeper:
+    """Has Stripe asked again about partners for whom requests wait although they cannot be paid: the event
+    that says that one can be again may never come, or have come too early."""
+
+    engine: Engine
+    messages: Messages
+    clock: Clock
+
+    def sweep(self) -> int:
+        """Send those not heard of for ASK_AGAIN_MS to the workers, unless those are behind; how many."""
+        if self.messages.waiting(LOOKUPS_QUEUE):
+            return 0
+        with self.engine.connect().execution_options(read_only=True) as connection:
+            found = held_up_accounts(connection, self.clock() - ASK_AGAIN_MS, PARTNERS_MOST)
         for account in found:
             self.messages.refresh_partner(account)
         return len(found)

@@ -1,9 +1,9 @@
 """Clocks: those of the database, of Redis and of Stripe against ours."""
 
-from payouts.clock import ClockReading
+from payouts.clock import CLOCKS_AGREE_MS, ClockReading
 from payouts.doctor.finding import Check, Finding, bad, for_people, ok, warning
 
-WARN_MS = 2_000
+WARN_MS = CLOCKS_AGREE_MS
 BAD_MS = 60_000
 """A signature is refused from 300 s on: by then something is lost, so it is bad well before."""
 

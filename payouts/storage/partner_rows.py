@@ -3,10 +3,11 @@
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, exists, select
 
 from payouts.partner import Partner, PartnerState
-from payouts.storage.money_tables import partners
+from payouts.states import RequestStatus
+from payouts.storage.money_tables import partners, payout_requests
 from payouts.storage.paging import page
 from payouts.storage.queries import Filters
 from payouts.storage.records import Records
@@ -56,6 +57,25 @@ def unverified_accounts(connection: Connection, limit: int) -> list[str]:
             select(partners.c.account)
             .where(partners.c.state == PartnerState.UNVERIFIED)
             .order_by(partners.c.id)
+            .limit(limit)
+        )
+    )
+
+
+def held_up_accounts(connection: Connection, before_ms: int, limit: int) -> list[str]:
+    """Accounts of restricted partners for whom requests wait, and of which nothing was heard since
+    `before_ms`; the oldest partner first."""
+    p, r = partners.c, payout_requests.c
+    waits = exists().where(
+        r.account == p.account,
+        r.partner_id == p.id,
+        r.status.in_((RequestStatus.QUEUED, RequestStatus.SENDING)),
+    )
+    return list(
+        connection.scalars(
+            select(p.account)
+            .where(p.state == PartnerState.RESTRICTED, p.updated_at_ms <= before_ms, waits)
+            .order_by(p.id)
             .limit(limit)
         )
     )

@@ -9,12 +9,16 @@ import pytest
 import sqlalchemy as sa
 
 from payouts import mending
-from payouts.calls import Call
-from payouts.errors import RefusedError
+from payouts.calls import NO_ACCESS, Answer, Call, FrozenCall, Refused
+from payouts.clock import now_ms
+from payouts.errors import GatewayError, RefusedError
+from payouts.ids import IdMaker
 from payouts.partner import Partner
 from payouts.people import Actor, Scope
+from payouts.sending import Sender
 from payouts.storage.engine import build_engine
 from payouts.storage.partner_rows import PARTNERS
+from payouts.updating import block
 from tests.support.databases import bring_up_to_date
 from tests.support.money import Payer
 from tests.support.small_stripe import FAULTS, SmallStripe
@@ -103,6 +107,33 @@ def test_where_nothing_is_found_a_person_decides_and_nothing_is_repeated(
     assert payer.value("SELECT name FROM outbox") == "alert.payout_unclear"
 
 
+def test_what_can_be_looked_for_no_longer_comes_before_a_person_who_can_take_the_money_back(
+    payer: Payer, stripe: SmallStripe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request_id = payer.request(payer.partner())
+    stripe.faults = ["", "500 before"]
+    payer.sender.send(request_id)
+
+    def find_payout(*_: object) -> bytes | None:
+        raise GatewayError("access to the account is lost", transient=False, no_access=True)
+
+    monkeypatch.setattr(stripe, "find_payout", find_payout)
+    for _ in range(8):
+        payer.clock.pass_(minutes=5)
+        payer.sender.send(request_id)
+    assert (payer.status(request_id), payer.blocked(request_id)) == ("unclear", "unclear")
+
+    # It was never made, and the partner is not to be paid any more.
+    with payer.engine.begin() as connection:
+        sql = "UPDATE partners SET state = 'blocked', state_reason = 'access is lost'"
+        connection.exec_driver_sql(sql)
+    for verb in (mending.release, mending.reverse):
+        with payer.engine.begin() as connection:
+            verb(connection, request_id, PERSON, "the account is gone", payer.make_id, payer.clock())
+        payer.sender.send(request_id)
+    assert payer.status(request_id) == "reversed"
+
+
 @pytest.mark.parametrize("done", [True, False], ids=["it was made", "it was not made"])
 def test_past_23_hours_the_call_is_only_looked_for(payer: Payer, stripe: SmallStripe, done: bool) -> None:
     request_id = payer.request(payer.partner())
@@ -177,10 +208,70 @@ def test_an_old_refusal_that_comes_after_the_partner_was_mended_restricts_nobody
     payer.sender.send(request_id)
     assert payer.value("SELECT state FROM partners") == "ready"
 
-    # A transfer, of which nothing has moved, goes out by itself.
-    payer.clock.pass_(hours=1)
+    # A transfer, of which nothing has moved, goes out by itself, and soon.
+    payer.clock.pass_(minutes=1)
     payer.sender.send(request_id)
     assert payer.status(request_id) == ("sent" if call == Call.TRANSFER else "returned")
+
+
+def test_a_partner_that_is_blocked_while_a_call_is_refused_stays_blocked(
+    payer: Payer, stripe: SmallStripe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    partner = payer.partner()
+
+    def send(call: FrozenCall) -> Answer:
+        with payer.engine.begin() as connection:
+            block(connection, partner.id, "looks like fraud", PERSON, payer.make_id, payer.clock())
+        return Refused("payouts_not_allowed", "the bank account is errored", 400)
+
+    monkeypatch.setattr(stripe, "send", send)
+    payer.sender.send(payer.request(partner))
+
+    assert payer.value("SELECT state FROM partners") == "blocked"
+    assert payer.value("SELECT state_reason FROM partners") == "looks like fraud"
+
+
+@pytest.mark.parametrize("lost_first", [False, True], ids=["at first", "at the second time"])
+def test_access_that_was_lost_and_is_back_before_the_answer_is_written_down_restricts_nobody(
+    payer: Payer, stripe: SmallStripe, monkeypatch: pytest.MonkeyPatch, lost_first: bool
+) -> None:
+    request_id = payer.request(payer.partner())
+    if lost_first:
+        stripe.faults = ["lost before"]
+        payer.sender.send(request_id)
+        payer.clock.pass_(minutes=20)
+
+    def send(call: FrozenCall) -> Answer:
+        payer.clock.pass_(seconds=1)
+        with payer.engine.begin() as connection:
+            connection.execute(sa.text("UPDATE partners SET refreshed_at_ms = :now"), {"now": payer.clock()})
+        return Refused(NO_ACCESS, "access to the account is lost", 403)
+
+    monkeypatch.setattr(stripe, "send", send)
+    payer.sender.send(request_id)
+
+    assert payer.value("SELECT state FROM partners") == "ready"
+
+
+def test_what_a_worker_with_a_fast_clock_began_goes_on_with_slower_ones(
+    payer: Payer, stripe: SmallStripe
+) -> None:
+    fast = IdMaker(lambda: now_ms() + 90_000, node=7)
+    ahead = Sender(payer.engine, stripe, dataclasses.replace(payer.rules, make_id=fast))
+    request_id = payer.request(payer.partner())
+    stripe.faults = ["lost after"]
+    ahead.send(request_id)
+    payer.clock.pass_(minutes=5)
+    stripe.refuse = {Call.PAYOUT: "declined"}
+    payer.sender.send(request_id)
+    assert payer.status(request_id) == "returned"
+
+    stripe.faults, stripe.refuse = [], {}
+    with payer.engine.begin() as connection:
+        mending.retry(connection, request_id, PERSON, "the bank is fine now", IdMaker(), payer.clock())
+    payer.sender.send(request_id)
+    assert payer.status(request_id) == "sent"
+    assert len(stripe.payouts) == 1
 
 
 def test_two_payouts_of_one_partner_never_run_at_once_and_the_second_follows_the_first(
