@@ -9,16 +9,17 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import httpx
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from console.context import DataOption, data_dir_of
 from console.output import err, out, print_table, table
 from payouts.errors import PayoutsError
 from payouts.secret_source import read_secret
+
+if TYPE_CHECKING:
+    import httpx
 
 TIMEOUT_S = 10.0
 
@@ -91,6 +92,9 @@ def sign(body: bytes, secret: str) -> str:
 
 
 async def _deliver(url: str, bodies: Sequence[bytes], secret: str, concurrency: int) -> Answers:
+    import httpx
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
     answers, waiting = Answers(), iter(bodies)
     columns = (TextColumn("delivering"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     limits = httpx.Limits(max_connections=concurrency, max_keepalive_connections=concurrency)
@@ -111,7 +115,9 @@ async def _deliver(url: str, bodies: Sequence[bytes], secret: str, concurrency: 
     return answers
 
 
-async def _send(client: httpx.AsyncClient, url: str, body: bytes, secret: str, answers: Answers) -> None:
+async def _send(client: "httpx.AsyncClient", url: str, body: bytes, secret: str, answers: Answers) -> None:
+    import httpx
+
     headers = {"Stripe-Signature": sign(body, secret), "Content-Type": "application/json; charset=utf-8"}
     began = time.perf_counter()
     try:

@@ -14,7 +14,6 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Annotated, Any
 
-import httpx
 import typer
 
 from console.context import data_dir_of
@@ -62,6 +61,8 @@ class Story:
     """The steps, each a command whose output is shown."""
 
     def __init__(self, folder: DataDir, stripe_url: str) -> None:
+        import httpx
+
         self._folder = folder
         self._stripe = httpx.Client(base_url=f"{stripe_url}/_sandbox", timeout=10)
 
@@ -133,6 +134,8 @@ class Story:
         return str(made["id"])
 
     def _ask(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        import httpx
+
         try:
             answer = self._stripe.post(path, json=body).raise_for_status()
         except httpx.HTTPError as error:

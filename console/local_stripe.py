@@ -4,14 +4,15 @@ import os
 import secrets
 import sys
 import time
-from typing import Any
-
-import httpx
+from typing import TYPE_CHECKING, Any
 
 from console.data_dir import DataDir, free_port, is_free
 from console.supervisor import Child
 from payouts.errors import PayoutsError
 from payouts.gateway import API_VERSION
+
+if TYPE_CHECKING:
+    import httpx
 
 START_WITHIN_S = 20.0
 ENDPOINTS = {"platform": "false", "connect": "true"}
@@ -36,6 +37,8 @@ def prepare_endpoints(folder: DataDir, child: Child, webhook_url: str) -> None:
 
     Raises PayoutsError where the sandbox does not answer.
     """
+    import httpx
+
     kept = folder.read()["stripe"]
     base = f"http://127.0.0.1:{kept['port']}"
     with httpx.Client(base_url=base, headers={"Authorization": f"Bearer {kept['key']}"}, timeout=10) as http:
@@ -45,7 +48,9 @@ def prepare_endpoints(folder: DataDir, child: Child, webhook_url: str) -> None:
             folder.keep_stripe(kept)
 
 
-def _wait(http: httpx.Client, child: Child) -> None:
+def _wait(http: "httpx.Client", child: Child) -> None:
+    import httpx
+
     deadline = time.monotonic() + START_WITHIN_S
     while True:
         try:
@@ -58,7 +63,7 @@ def _wait(http: httpx.Client, child: Child) -> None:
             return
 
 
-def _endpoint(http: httpx.Client, known: dict[str, str] | None, url: str, connect: str) -> dict[str, str]:
+def _endpoint(http: "httpx.Client", known: dict[str, str] | None, url: str, connect: str) -> dict[str, str]:
     if known is not None:
         answer = http.post(f"/v1/webhook_endpoints/{known['id']}", data={"url": url})
         if answer.is_success:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from console.acting import AsOption, acting
-from console.context import DataOption, JsonOption, reading_from, settings_of
+from console.acting import AsOption
+from console.asking import asking
+from console.context import DataOption, JsonOption, reading_from
 from console.doing import doing
 from console.output import out, parse_time, short_time, write_json
 from console.request_commands import ReasonOption
@@ -187,35 +188,19 @@ class _Regaining:
 
 @contextmanager
 def _regaining(data: Path | None, as_name: str | None, action: str, subject: str) -> Iterator[_Regaining]:
-    from redis import RedisError
-
-    from payouts.bootstrap import open_gateway, open_regainer, shared_pace
-    from payouts.logs import configure_logging
-    from payouts.sdk_gateway import at_once
+    from payouts.bootstrap import open_regainer
     from payouts.storage import audit_rows
     from payouts.storage.unit import in_transaction
-    from payouts.stores import open_redis
-    from workers.messages import open_messages
 
-    configure_logging("error", "console")  # what this command has to say, it prints itself
-    settings = settings_of(data)
-    client = open_redis(settings, settings.redis_timeout_s)
-    with acting(data, Scope.OPERATE, as_name) as (engine, actor), client:
-        try:
-            client.ping()
-            pace = shared_pace(settings, client)
-        except RedisError:
-            pace = at_once
-        gateway = open_gateway(settings, pace)
-        hint = open_messages(settings, client).apply
-        regainer = open_regainer(settings, engine, gateway, hint)
+    with asking(data, as_name) as asks:
+        regainer = open_regainer(asks.settings, asks.engine, asks.gateway, asks.hint)
         in_transaction(
-            engine,
+            asks.engine,
             lambda c: audit_rows.append(
-                *(c, regainer.make_id, now_ms()), actor=actor.name, action=action, subject=subject
+                *(c, regainer.make_id, now_ms()), actor=asks.actor.name, action=action, subject=subject
             ),
         )
-        yield _Regaining(regainer, actor)
+        yield _Regaining(regainer, asks.actor)
 
 
 def _row(held: "Recovery | None", waiting: list[Any], differences: list[dict[str, Any]]) -> dict[str, Any]:

@@ -6,11 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from console.acting import acting
-from console.context import settings_of
+from console.asking import asking
 from console.output import err, out
 from payouts.clock import now_ms
-from payouts.people import Scope
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -71,29 +69,13 @@ class Walking:
 
 @contextmanager
 def walking(data: Path | None, as_name: str | None) -> Iterator[Walking]:
-    """Somebody who may operate, with a walker. Without Redis the workers find what is added by themselves."""
-    from redis import RedisError
-
-    from payouts.bootstrap import open_gateway, open_walker, shared_pace
+    """Somebody who may operate, with a walker."""
+    from payouts.bootstrap import open_walker
     from payouts.ids import IdMaker
-    from payouts.logs import configure_logging
-    from payouts.sdk_gateway import at_once
-    from payouts.stores import open_redis
-    from workers.messages import open_messages
 
-    configure_logging("error", "console")  # what this command has to say, it prints itself
-    settings = settings_of(data)
-    client = open_redis(settings, settings.redis_timeout_s)
-    with acting(data, Scope.OPERATE, as_name) as (engine, actor), client:
-        try:
-            client.ping()
-            pace = shared_pace(settings, client)
-        except RedisError:
-            pace = at_once
-        gateway = open_gateway(settings, pace)
-        hint = open_messages(settings, client).apply
-        walker = open_walker(settings, engine, gateway, hint)
-        yield Walking(engine, actor, walker, IdMaker(), settings)
+    with asking(data, as_name) as asks:
+        walker = open_walker(asks.settings, asks.engine, asks.gateway, asks.hint)
+        yield Walking(asks.engine, asks.actor, walker, IdMaker(), asks.settings)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import msgspec
 
 from payouts.errors import PayloadError
 from payouts.states import PayoutStatus
-from payouts.storage.columns import ACCOUNT_CHARS, API_VERSION_CHARS, ID_CHARS, PLATFORM, TYPE_CHARS
+from payouts.storage.widths import ACCOUNT_CHARS, API_VERSION_CHARS, ID_CHARS, PLATFORM, TYPE_CHARS
 
 SNAPSHOT, THIN = "snapshot", "thin"
 THIN_OBJECT = "v2.core.event"

@@ -15,7 +15,6 @@ from payouts.notices import Notice
 
 NAMES = tuple(sorted({*CRITICAL, *ENDS}))
 """The notices that this channel takes."""
-API_BASE = "https://events.pagerduty.com"
 PATH = "/v2/enqueue"
 _SUMMARY_CHARS = 1_024
 

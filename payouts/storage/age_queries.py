@@ -74,12 +74,6 @@ def waiting_notices(connection: Connection) -> list[Waiting]:
     return found
 
 
-def oldest_undelivered_s(connection: Connection, now_ms: int) -> float:
-    """How old the oldest notice is, in seconds, that a channel has yet to take; 0 where there is none."""
-    since_ms = min((each.since_ms for each in waiting_notices(connection)), default=now_ms)
-    return max(0, now_ms - since_ms) / 1000
-
-
 def dead_notices(connection: Connection) -> Dead:
     """Notices that no channel is left to try for."""
     first = _first_due(connection, outbox, NoticeStatus.DEAD)

@@ -13,8 +13,29 @@ from sqlalchemy import BigInteger, Integer, LargeBinary, MetaData, String, Text
 from sqlalchemy.dialects import mysql
 from sqlalchemy.types import TypeEngine
 
-PLATFORM = "platform"
-"""The `account` of what belongs to the platform itself, never NULL."""
+from payouts.storage.widths import (
+    ACCOUNT_CHARS,
+    ACTOR_CHARS,
+    API_VERSION_CHARS,
+    ID_CHARS,
+    PLATFORM,
+    TYPE_CHARS,
+)
+
+__all__ = [
+    "ACCOUNT_CHARS",
+    "ACTOR_CHARS",
+    "API_VERSION_CHARS",
+    "ID_CHARS",
+    "OPTIONS",
+    "PAYLOAD",
+    "PLATFORM",
+    "ROW_ID",
+    "TYPE_CHARS",
+    "ascii_text",
+    "long_text",
+    "metadata",
+]
 
 metadata = MetaData(
     naming_convention={
@@ -40,9 +61,3 @@ def long_text() -> TypeEngine[str]:
 
 PAYLOAD: TypeEngine[bytes] = LargeBinary().with_variant(mysql.MEDIUMBLOB(), "mysql", "mariadb")
 ROW_ID: TypeEngine[int] = BigInteger().with_variant(Integer, "sqlite")
-
-ID_CHARS = 255
-ACCOUNT_CHARS = 64
-TYPE_CHARS = 128
-API_VERSION_CHARS = 64
-ACTOR_CHARS = 128

@@ -4,7 +4,6 @@ import dataclasses
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
-import msgspec
 from sqlalchemy import ColumnElement, Connection, func, select
 
 from payouts.difference import Difference, DifferenceKind, Finding
@@ -12,11 +11,10 @@ from payouts.errors import RowIdTakenError
 from payouts.ids import IdMaker
 from payouts.storage.bulk import insert_rows
 from payouts.storage.difference_tables import SIDE_CHARS, TEXT_CHARS, differences
+from payouts.storage.new_notices import NewNotice, body_of, insert_new
 from payouts.storage.paging import page, window_floor
-from payouts.storage.payout_rows import PENDING_DELIVERY
 from payouts.storage.queries import Filters
 from payouts.storage.records import Records
-from payouts.storage.tables import outbox
 
 NOTICE = "alert.difference"
 DIFFERENCES = Records(
@@ -198,18 +196,11 @@ def _insert(connection: Connection, new: Sequence[Difference]) -> None:
 
 
 def _tell(connection: Connection, new: Sequence[Difference], make_id: IdMaker) -> None:
-    columns = (
-        *("id", "account", "name", "dedupe_key"),
-        *("body", "status", "due_at_ms", "created_at_ms"),
-    )
-    rows = [
-        (
-            *(make_id(), row.account, NOTICE, f"difference:{row.id}"),
-            *(_body(row), PENDING_DELIVERY, row.first_seen_ms, row.first_seen_ms),
-        )
+    told = [
+        NewNotice(make_id(), row.account, NOTICE, f"difference:{row.id}", _body(row), row.first_seen_ms)
         for row in new
     ]
-    insert_rows(connection, outbox, columns, rows, skip="dedupe_key")
+    insert_new(connection, told)
 
 
 def _body(row: Difference) -> str:
@@ -225,7 +216,7 @@ def _body(row: Difference) -> str:
         "remedy": row.remedy,
         "occurred_at_ms": row.first_seen_ms,
     }
-    return msgspec.json.encode(body).decode()
+    return body_of(body)
 
 
 _AT_ONCE = 500

@@ -5,17 +5,15 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
 
-import msgspec
 from sqlalchemy import Connection, Row, select
 
-from payouts.errors import RowIdTakenError
 from payouts.machine import PAYOUT_COLUMNS, Payout, Transition
 from payouts.request import public_id
 from payouts.states import DOMAIN_EVENT, PayoutStatus
 from payouts.storage.bulk import insert_rows, update_rows
-from payouts.storage.tables import outbox, payout_transitions, payouts
+from payouts.storage.new_notices import NewNotice, body_of, insert_new
+from payouts.storage.tables import payout_transitions, payouts
 
-PENDING_DELIVERY = "pending"
 _FIELDS = [payouts.c[name] for name in PAYOUT_COLUMNS]
 _FIXED = frozenset(
     {
@@ -118,34 +116,21 @@ def transition_notice(row: TransitionRow, notice_id: int) -> Notice:
 
 
 def insert_notices(connection: Connection, notices: Sequence[Notice]) -> None:
-    """Write outbox rows; one whose name the payout has already is left out."""
-    columns = (
-        *("id", "account", "name", "payout_id", "request_id", "dedupe_key"),
-        *("body", "status", "due_at_ms", "created_at_ms"),
-    )
-    values = [
-        (
+    """Write outbox rows; one whose name the payout has already is left out. Raises RowIdTakenError."""
+    new = [
+        NewNotice(
             notice.id,
             notice.payout.account,
             notice.name,
-            notice.payout.id,
-            notice.payout.request_id,
             notice.dedupe_key,
             _body(notice),
-            PENDING_DELIVERY,
             notice.at_ms,
-            notice.at_ms,
+            notice.payout.id,
+            notice.payout.request_id,
         )
         for notice in notices
     ]
-    if insert_rows(connection, outbox, columns, values, skip="dedupe_key") == len(notices):
-        return
-    keys = {notice.dedupe_key for notice in notices}
-    stored = connection.scalars(select(outbox.c.dedupe_key).where(outbox.c.dedupe_key.in_(keys)))
-    missing = keys - set(stored)
-    if missing:
-        # Left out although their name is new: another process drew the same row id.
-        raise RowIdTakenError(f"row ids for outbox rows {sorted(missing)[:3]} are taken")
+    insert_new(connection, new)
 
 
 def _body(notice: Notice) -> str:
@@ -166,7 +151,7 @@ def _body(notice: Notice) -> str:
     }
     if notice.text:
         body["text"] = notice.text
-    return msgspec.json.encode(body).decode()
+    return body_of(body)
 
 
 def _payout(row: Row[Any]) -> Payout:

@@ -24,13 +24,6 @@ RECOVERIES = Records(
 )
 
 
-def is_recovering(connection: Connection) -> bool:
-    """Whether a recovery is open."""
-    r = recoveries.c
-    found = select(r.id).where(r.account == PLATFORM, r.open_key == OPEN)
-    return connection.scalar(found) is not None
-
-
 def open_recovery(connection: Connection) -> Recovery | None:
     """The recovery that is open, read without a lock."""
     r = recoveries.c

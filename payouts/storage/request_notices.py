@@ -4,15 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import msgspec
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
-from payouts.errors import RowIdTakenError
 from payouts.ids import IdMaker
 from payouts.request import PayoutRequest
-from payouts.storage.bulk import insert_rows
-from payouts.storage.payout_rows import PENDING_DELIVERY
-from payouts.storage.tables import outbox
+from payouts.storage.new_notices import NewNotice, body_of, insert_new
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,26 +32,18 @@ class RequestNotice:
 def insert_request_notices(
     connection: Connection, notices: Sequence[RequestNotice], make_id: IdMaker
 ) -> None:
-    """Write outbox rows; one whose name the request has already for the occasion is left out."""
-    columns = (
-        *("id", "account", "name", "request_id", "dedupe_key"),
-        *("body", "status", "due_at_ms", "created_at_ms"),
-    )
-    values = [
-        (
-            *(make_id(), notice.request.account, notice.name, notice.request.id, notice.dedupe_key),
-            *(_body(notice), PENDING_DELIVERY, notice.at_ms, notice.at_ms),
+    """Write outbox rows; one whose name the request has already for the occasion is left out.
+
+    Raises RowIdTakenError.
+    """
+    new = [
+        NewNotice(
+            *(make_id(), notice.request.account, notice.name, notice.dedupe_key, _body(notice), notice.at_ms),
+            request_id=notice.request.id,
         )
         for notice in notices
     ]
-    if insert_rows(connection, outbox, columns, values, skip="dedupe_key") == len(notices):
-        return
-    keys = {notice.dedupe_key for notice in notices}
-    stored = connection.scalars(select(outbox.c.dedupe_key).where(outbox.c.dedupe_key.in_(keys)))
-    missing = keys - set(stored)
-    if missing:
-        # Left out although their name is new: another process drew the same row id.
-        raise RowIdTakenError(f"row ids for outbox rows {sorted(missing)[:3]} are taken")
+    insert_new(connection, new)
 
 
 def _body(notice: RequestNotice) -> str:
@@ -75,4 +63,4 @@ def _body(notice: RequestNotice) -> str:
     }
     if notice.text:
         body["text"] = notice.text
-    return msgspec.json.encode(body).decode()
+    return body_of(body)

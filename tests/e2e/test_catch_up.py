@@ -55,7 +55,7 @@ def test_after_the_receiver_was_down_catch_up_brings_the_missing_events_and_a_pr
     stack.kill("receiver")
     payments.ask_for(4)
     wait_until("Stripe has them", lambda: payments.states() == {"paid": 4, "sent": 4}, 40)
-    time.sleep(4)  # Stripe pays them meanwhile, and tells nobody
+    wait_until("Stripe has paid them, and told nobody", lambda: payments.at_stripe() == {"paid": 8}, 40)
     stack.start("receiver")
     brought = operator.types("catch-up")
 

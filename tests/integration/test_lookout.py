@@ -8,7 +8,7 @@ import redis
 from payouts.calls import Answer, FrozenCall
 from payouts.lookout import Lookout
 from payouts.sending import Sender
-from payouts.storage.recovery_rows import Newest, is_recovering
+from payouts.storage.recovery_rows import Newest, open_recovery
 from payouts.storage.trail import Noted, Trail
 from tests.support.restoring import Restorer
 from tests.support.servers import RedisServer
@@ -35,7 +35,7 @@ class Watched(Restorer):
 
     def is_recovering(self) -> bool:
         with self.engine.connect() as connection:
-            return is_recovering(connection)
+            return open_recovery(connection) is not None
 
 
 @pytest.fixture

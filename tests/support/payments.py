@@ -128,6 +128,11 @@ class Payments:
         by_value = self.sandbox.books()["by_value"]
         return rows, [by_value.get(f"pay_{request_id}") for request_id in left]
 
+    def at_stripe(self) -> Counter[str]:
+        """How many payouts stand in which state in the sandbox's own books."""
+        entries = self.sandbox.books()["by_value"].values()
+        return Counter(payout["status"] for entry in entries for payout in entry["payouts"])
+
     def judge(self) -> None:
         """By Stripe's own books: nobody was paid twice, nothing is lost, and the sums agree to the cent."""
         while self._moved_on():

@@ -116,6 +116,12 @@ def test_workers_start_without_the_migrations() -> None:
     assert modules & {"alembic", "stripe", "typer", "fsspec"} == set()
 
 
+def test_a_command_starts_without_what_only_some_of_them_need() -> None:
+    modules = loaded_after("import console.main")
+    assert "console.main" in modules
+    assert modules & {"sqlalchemy", "httpx", "redis", "stripe", "dramatiq", "starlette"} == set()
+
+
 def test_importing_any_module_connects_to_nothing() -> None:
     names = [
         ".".join(path.relative_to(ROOT).with_suffix("").parts)
