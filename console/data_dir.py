@@ -139,7 +139,7 @@ class DataDir:
             running: dict[str, Any] = json.loads(self._run_file.read_text())
         except FileNotFoundError:
             raise PayoutsError(
-                f"nothing runs on {self.path}: start `payouts up`, or say where with --to"
+                f"nothing runs on {self.path}: start `payouts up`, or name another folder with --data"
             ) from None
         return running
 

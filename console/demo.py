@@ -136,7 +136,9 @@ class Story:
         try:
             answer = self._stripe.post(path, json=body).raise_for_status()
         except httpx.HTTPError as error:
-            raise PayoutsError(f"the sandbox does not answer: {error}") from None
+            raise PayoutsError(
+                f"the sandbox does not answer: {error}; does `payouts up` still run on this folder?"
+            ) from None
         made: dict[str, Any] = answer.json()
         return made
 
