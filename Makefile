@@ -49,7 +49,7 @@ test-mysql: install ## on MySQL itself, fetched if need be: what differs between
 		tests/e2e/test_frozen.py tests/e2e/test_disaster.py
 
 test-compose: install ## the compose file in a Docker engine, which is started if none answers; PART=… of it
-	deploy/ci/engine $(BIN)/pytest -m "compose $(PART)" tests/e2e/test_compose.py
+	deploy/ci/engine $(BIN)/pytest -m "compose $(PART)" tests/e2e/test_compose.py tests/e2e/test_compose_runbook.py
 
 test-tools: ## what some tests need from npm, in tests/node_modules; without it they are left out
 	npm install --prefix tests --no-package-lock --ignore-scripts --no-audit --no-fund

@@ -15,8 +15,9 @@ from payouts.identity import RoleRules, parse_role_rules
 from payouts.rates import RateLimits, RouteGroup
 from payouts.safe_url import why_no_issuer
 from payouts.sealing import check_key
-from payouts.secret_source import SecretSource, read_secret
-from payouts.strange_settings import FILE_SUFFIX, LINK, strange
+from payouts.secret_files import find_secrets, with_password
+from payouts.secret_source import SecretSource
+from payouts.strange_settings import LINK, strange
 from payouts.vendor_status import read_pages
 
 _SECRET_LISTS = {
@@ -43,6 +44,10 @@ class Settings(BaseSettings):
     """Environment variables of other programs that look like settings of this one, comma-separated: they do
     not stop the start."""
 
+    secrets_dir: str = ""
+    """Folders of secrets, comma-separated, as Docker and Kubernetes mount them: a file in one that is called
+    as a secret, in small letters, is read as if `NAME_FILE` named it. Empty: none."""
+
     vendor_status_pages: str = (
         "Stripe=https://www.stripestatus.com/api/v2/status.json,"
         "PlanetScale=https://www.planetscalestatus.com/api/v2/status.json,"
@@ -56,6 +61,9 @@ class Settings(BaseSettings):
     database_url: SecretStr = Field(min_length=1)
     """Where the database is: mysql://user:password@host/name (MySQL 8, MariaDB 10.6, PlanetScale) or
     sqlite:////path/to/file.db."""
+    database_password: SecretStr = SecretStr("")
+    """The password of DATABASE_URL's user, where the address itself has none: alone it can be any text, and a
+    file of its own that the database reads as well."""
     database_timeout_s: float = Field(default=10.0, gt=0)
     """How long connecting, each answer, and waiting for a connection of the pool may take."""
     database_pool_size: int = Field(default=5, ge=1)
@@ -498,11 +506,14 @@ def load_settings(environment: Mapping[str, str] | None = None, /, **overrides: 
     """
     given = os.environ if environment is None else environment
     values = {name: given[name.upper()] for name in Settings.model_fields if name.upper() in given}
-    files, unreadable = _from_files(given, overrides)
-    values |= {name: text for name, (_, text) in files.items()}
-    wrong = list(unreadable.values())
+    secrets = [name for name in secret_names() if name not in overrides]
+    found = find_secrets(given, secrets, str(overrides.get("secrets_dir", given.get("SECRETS_DIR", ""))))
+    values |= {name: text for name, (_, text) in found.files.items()}
+    unreadable, wrong = found.wrong, list(found.wrong.values())
     try:
-        made = Settings(**{**values, **overrides})  # type: ignore[arg-type]  # pydantic checks them
+        made = Settings(**_whole({**values, **overrides}))  # type: ignore[arg-type]  # pydantic checks them
+    except SettingsError as error:
+        wrong.append(str(error))
     except ValidationError as error:
         for problem in error.errors(include_input=False, include_url=False):
             name = ".".join(str(part) for part in problem["loc"])
@@ -513,40 +524,21 @@ def load_settings(environment: Mapping[str, str] | None = None, /, **overrides: 
     wrong += _strange(given)
     if wrong:
         raise SettingsError("; ".join(wrong))
-    made._files.update({name: path for name, (path, _) in files.items()})
+    made._files.update({name: path for name, (path, _) in found.files.items()})
     return made
+
+
+def _whole(values: dict[str, object]) -> dict[str, object]:
+    """With the database's password in its address. Raises SettingsError."""
+    password = values.get("database_password")
+    if not password or "database_url" not in values:
+        return values
+    return {**values, "database_url": with_password(str(values["database_url"]), str(password))}
 
 
 def secret_names() -> list[str]:
     """The fields that are secrets: each may come from a file."""
     return [name for name, field in Settings.model_fields.items() if field.annotation is SecretStr]
-
-
-def _from_files(
-    given: Mapping[str, str], overrides: Mapping[str, object]
-) -> tuple[dict[str, tuple[Path, str]], dict[str, str]]:
-    """What each `NAME_FILE` holds, and what is wrong with those that cannot be used; both by field."""
-    files: dict[str, tuple[Path, str]] = {}
-    wrong: dict[str, str] = {}
-    for name in secret_names():
-        setting, from_file = name.upper(), name.upper() + FILE_SUFFIX
-        path = Path(given.get(from_file, ""))
-        if not given.get(from_file) or name in overrides:
-            continue
-        try:
-            text = read_secret(path)
-        except OSError as error:
-            wrong[name] = f"{from_file}: {path} cannot be read: {error.strerror}"
-        except SettingsError as error:
-            wrong[name] = f"{from_file}: {error}"
-        else:
-            if given.get(setting):
-                wrong[name] = f"{setting} and {from_file} are both set: leave one of them out"
-            elif not text.strip():
-                wrong[name] = f"{from_file}: {path} is empty"
-            else:
-                files[name] = (path, text)
-    return files, wrong
 
 
 def _strange(given: Mapping[str, str]) -> list[str]:

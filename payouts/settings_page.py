@@ -21,7 +21,8 @@ secret. The addresses of database and Redis are shown without user, password and
 
 Where the table says *secret*, `NAME_FILE` may name a file that holds it, as Docker and Kubernetes mount
 secrets. The end of its last line is left out. It is an error where the file cannot be read or is empty, or
-where `NAME` is set as well.
+where `NAME` is set as well. Or name a folder by `SECRETS_DIR`: each file in it that is called as a secret, as
+`stripe_api_key`, is taken; one that is called as none stops the start.
 
 These are read again when their file changes, within a few seconds and without a restart:
 

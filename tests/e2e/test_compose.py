@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from tests.support.compose import (
+    PASSWORD,
     ROLES,
     STORES,
     Deployment,
@@ -23,6 +24,7 @@ from tests.support.compose import (
 )
 from tests.support.lives import make_lives, shared_lives
 from tests.support.servers import wait_until
+from tests.support.stack import SECRET, signature
 
 pytestmark = [
     pytest.mark.compose,
@@ -71,6 +73,31 @@ def test_no_container_is_root_or_may_write_to_its_image(deployment: Deployment) 
             assert facts["Uid"].split("\t")[0] != "0", service
             assert int(facts["CapEff"], 16) == 0, service
             assert facts["NoNewPrivs"] == "1", service
+
+
+def test_a_secret_that_changes_in_its_file_is_followed_without_a_restart(deployment: Deployment) -> None:
+    started = inspect(deployment.containers("receiver"), ".State.StartedAt")
+    lives = make_lives(1, seed=502)
+    body = lives.bodies[0]
+
+    def taken(secret: str) -> bool:
+        answer = deployment.stack.post(body, **{"Stripe-Signature": signature(body, secret)})
+        return answer.status_code == 200
+
+    assert not taken("whsec_rolled")
+    deployment.keep_secret("stripe_webhook_secret", f"whsec_rolled,{SECRET}")
+    # Several in a row: each receiver looks at the file by itself.
+    wait_until("the new secret is taken", lambda: all(taken("whsec_rolled") for _ in range(8)), 30, 0.2)
+    assert taken(SECRET), "both hold meanwhile"
+    assert inspect(deployment.containers("receiver"), ".State.StartedAt") == started
+
+    # Nothing of it is in the environment, where `docker inspect` would show it.
+    for service in (*ROLES, "mysql"):
+        [shown] = set(inspect(deployment.containers(service), "json .Config.Env"))
+        assert SECRET not in shown, service
+        assert PASSWORD not in shown, service
+
+    deployment.finish(deployment.begin(lives))
 
 
 @pytest.mark.long

@@ -4,7 +4,8 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from ipaddress import ip_network
 from pathlib import Path
 
 import httpx
@@ -17,6 +18,10 @@ from tests.support.stack import SECRET, Stack, check_promises
 REPOSITORY = Path(__file__).resolve().parents[2]
 PROJECT = "payoutstest"
 IMAGE = "payouts:test"
+DOCKER = REPOSITORY / "deploy" / "ci" / "docker"
+"""With a `docker compose`, also where only the older docker-compose is."""
+FILES = ("docker-compose.yml", "deploy/ci/compose.tests.yml")
+PASSWORD = "tests-only"
 UP_WITHIN_S = 240
 ROLES = ("proxy", "receiver", "worker", "scheduler", "api", "console")
 STORES = ("mysql", "redis", "prometheus", "alertmanager")
@@ -26,23 +31,21 @@ def why_no_engine() -> str | None:
     """Why the compose file cannot be brought up here; None where it can."""
     if shutil.which("docker") is None:
         return "docker is not installed"
-    if _compose() is None:
+    if _answers("docker", "compose", "version") is None and shutil.which("docker-compose") is None:
         return "neither `docker compose` nor docker-compose is installed"
-    if subprocess.run(["docker", "info"], capture_output=True, check=False).returncode:
+    if _answers("docker", "info") is None:
         return "no Docker engine answers: `make test-compose` starts one"
     return None
 
 
-def _compose() -> list[str] | None:
-    asked = subprocess.run(["docker", "compose", "version"], capture_output=True, check=False)
-    if asked.returncode == 0:
-        return ["docker", "compose"]
-    return ["docker-compose"] if shutil.which("docker-compose") else None
+def _answers(*command: str) -> str | None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return None if done.returncode else done.stdout
 
 
-def docker(*words: str) -> str:
+def docker(*words: str, env: Mapping[str, str] | None = None) -> str:
     """What `docker` prints; a failure of it fails the test with what it said."""
-    done = subprocess.run(["docker", *words], capture_output=True, text=True, check=False)
+    done = subprocess.run([DOCKER, *words], env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"docker {' '.join(words)}: {done.stdout}{done.stderr}"
     return done.stdout.strip()
 
@@ -50,49 +53,48 @@ def docker(*words: str) -> str:
 class Deployment:
     """The whole service in containers, and all that was delivered to it so far."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *more_files: str) -> None:
+        """`more_files`: of compose, added to FILES. Secrets are in files, as `keep_secret` writes them."""
         self.proxy_port, self.console_port, self.mysql_port = free_port(), free_port(), free_port()
         self.prometheus_port, self.alertmanager_port = free_port(), free_port()
+        self.secrets = folder / "secrets"
+        (self.secrets / "mysql").mkdir(parents=True)
+        self.keep_secret("mysql/database_password", PASSWORD)
+        self.keep_secret("stripe_webhook_secret", SECRET)
         self.env = {
             **os.environ,
+            "COMPOSE_PROJECT_NAME": PROJECT,
+            "COMPOSE_FILE": os.pathsep.join(str(REPOSITORY / name) for name in (*FILES, *more_files)),
             "PAYOUTS_IMAGE": IMAGE,
-            "MYSQL_PASSWORD": "tests-only",
-            "STRIPE_WEBHOOK_SECRET": SECRET,
+            "PAYOUTS_SECRETS": str(self.secrets),
+            "MYSQL_PASSWORD": "",
+            "STRIPE_WEBHOOK_SECRET": "",
             "PROXY_PORT": str(self.proxy_port),
             "CONSOLE_PORT": str(self.console_port),
             "MYSQL_PORT": str(self.mysql_port),
             "PROMETHEUS_PORT": str(self.prometheus_port),
             "ALERTMANAGER_PORT": str(self.alertmanager_port),
         }
-        database = f"mysql://payouts:tests-only@127.0.0.1:{self.mysql_port}/payouts"
+        database = f"mysql://payouts:{PASSWORD}@127.0.0.1:{self.mysql_port}/payouts"
         self.stack = Stack(folder, database, "redis://unused", RECEIVER_PORT=str(self.proxy_port))
         self.stack.port = self.proxy_port
         self.stack.url = f"http://127.0.0.1:{self.proxy_port}/api/webhooks/stripe"
         self.lives = Lives()
         self._acknowledged: set[str] = set()
 
+    def keep_secret(self, name: str, secret: str) -> None:
+        """Write a secret as the docs say: beside the one before, then in its place."""
+        new = self.secrets / f".{name.replace('/', '-')}"
+        new.write_text(secret)
+        new.rename(self.secrets / name)
+
     def compose(self, *words: str) -> None:
-        command = _compose()
-        assert command is not None
-        files = ["-f", "docker-compose.yml", "-f", "deploy/ci/compose.tests.yml"]
-        done = subprocess.run(
-            [*command, "-p", PROJECT, *files, *words],
-            cwd=REPOSITORY,
-            env=self.env,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, f"compose {' '.join(words)}: {done.stdout}{done.stderr}"
+        docker("compose", *words, env=self.env)
 
     def up(self, *words: str) -> None:
-        """Bring everything up and wait until each container is healthy.
-
-        By compose itself where it can wait; the older one has no `--wait`.
-        """
-        waits = ["--wait"] if can_wait() else []
-        self.compose("up", "-d", "--no-build", *waits, *words)
-        self.wait_healthy()
+        """Bring everything up and wait until each container is healthy, and the proxy has a receiver."""
+        self.compose("up", "-d", "--no-build", "--wait", *words)
+        wait_until("the proxy has a receiver", self.is_serving, UP_WITHIN_S, 0.3)
 
     def down(self) -> None:
         self.stack.engine.dispose()
@@ -105,6 +107,13 @@ class Deployment:
             *("--filter", f"label=com.docker.compose.project={PROJECT}"),
             *("--filter", f"label=com.docker.compose.service={service}"),
         ).split()
+
+    def gateway(self) -> str:
+        """The address at which this machine is seen from the network `front`, which must be there."""
+        subnet = docker(
+            "network", "inspect", "--format", "{{(index .IPAM.Config 0).Subnet}}", f"{PROJECT}_front"
+        )
+        return str(next(ip_network(subnet).hosts()))  # the first one is the engine's own
 
     def wait_healthy(self, *services: str, within_s: float = UP_WITHIN_S) -> None:
         for service in services or (*STORES, *ROLES):
@@ -152,11 +161,6 @@ class Deployment:
             wait_until(
                 f"{service} is back", lambda each=container: _state(each, ".Health.Status") == "healthy", 90
             )
-
-
-def can_wait() -> bool:
-    """Whether this compose knows `--wait`: the older one does not."""
-    return _compose() == ["docker", "compose"]
 
 
 def new_version() -> str:

@@ -5,9 +5,11 @@ prints: each of its lines must be in there, in that order, where `…` stands fo
 reader doesn't see is in comments:
 
     <!-- scene: the database dies -->       the test makes it so before the next block
+    <!-- rings: DatabaseDown -->            this alert fires by then, and its link leads to this heading
     <!-- fails with: 1 -->                  the next block ends with this code
     <!-- waits: 20 s -->                    the next block is run again until it prints what is shown
-    <!-- not run: a cluster is needed -->   the next block is left alone, for this reason
+    <!-- not run: a cluster is needed -->   the next block is left alone, for this reason, unless the reader
+                                            says that it does not hold for them
 """
 
 import os
@@ -18,7 +20,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-_COMMENT = re.compile(r"<!-- (scene|fails with|waits|not run): (.+?) -->")
+_COMMENT = re.compile(r"<!-- (scene|rings|fails with|waits|not run): (.+?) -->")
 _ANYTHING = "…"
 AGAIN_AFTER_S = 0.5
 BLOCK_WITHIN_S = 120
@@ -36,6 +38,8 @@ class Block:
     wait_s: float = 0.0
     not_run: str | None = None
     scenes: list[str] = field(default_factory=list)
+    rings: list[str] = field(default_factory=list)
+    """Alerts that lead here."""
 
 
 def blocks_of(page: Path) -> list[Block]:
@@ -66,6 +70,8 @@ def blocks_of(page: Path) -> list[Block]:
 def _note(block: Block, name: str, value: str) -> None:
     if name == "scene":
         block.scenes.append(value)
+    elif name == "rings":
+        block.rings.append(value)
     elif name == "fails with":
         block.code = int(value)
     elif name == "waits":
@@ -96,8 +102,13 @@ def anchors(page: Path) -> set[str]:
     found = set()
     for kind, _, text in _parts(page.read_text()):
         if kind == "heading":
-            found.add(re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-"))
+            found.add(anchor(text))
     return found
+
+
+def anchor(heading: str) -> str:
+    """The anchor of a heading, as GitHub makes it."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
 def missing_links(page: Path) -> list[str]:
@@ -123,13 +134,20 @@ class Reader:
     scenes: Mapping[str, Callable[[], object]]
     variables: dict[str, str] = field(default_factory=dict)
     """What blocks exported, for those that follow."""
+    runs: frozenset[str] = frozenset()
+    """Reasons to leave a block alone that do not hold here."""
+    hears: Callable[[str, str], object] | None = None
+    """Waits until an alert fires whose link leads to an anchor. None: nobody listens."""
 
     def follow(self, blocks: list[Block]) -> None:
         for block in blocks:
             for scene in block.scenes:
                 assert scene in self.scenes, f"{self._at(block)}: no scene is called {scene!r}"
                 self.scenes[scene]()
-            if block.not_run is None:
+            for alert in block.rings:
+                if self.hears is not None:
+                    self.hears(alert, anchor(block.heading))
+            if block.not_run is None or block.not_run in self.runs:
                 self._run(block)
 
     def _run(self, block: Block) -> None:

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import sqlalchemy as sa
@@ -32,11 +32,18 @@ RESTING = ("paid", "returned", "reversed", "unclear", "failed")
 
 
 class Payments:
-    """A stack on a sandbox, with partners that can be paid."""
+    """A stack on a sandbox, with partners that can be paid.
 
-    def __init__(self, stack: Stack, sandbox: Sandbox, partners: int) -> None:
+    `secrets`: those of the sandbox's endpoints, where it has them already.
+    """
+
+    def __init__(
+        self, stack: Stack, sandbox: Sandbox, partners: int, secrets: Mapping[str, str] | None = None
+    ) -> None:
         self.stack, self.sandbox = stack, sandbox
-        stack.env |= {**SETTINGS, **sandbox.settings, **_endpoints(stack, sandbox)}
+        if secrets is None:
+            secrets = make_endpoints(sandbox, stack.url)
+        stack.env |= {**SETTINGS, **sandbox.settings, **secrets}
         self.payer = Payer(stack.engine, NoGateway())
         self.payer.clock.now_ms = int(time.time() * 1000)
         sandbox.top_up(100_000_000, "eur")
@@ -176,10 +183,11 @@ def _live(entry: dict[str, Any]) -> list[Any]:
     ]
 
 
-def _endpoints(stack: Stack, sandbox: Sandbox) -> dict[str, str]:
+def make_endpoints(sandbox: Sandbox, url: str) -> dict[str, str]:
+    """The platform's endpoint and the Connect one, both at `url`; the settings that hold their secrets."""
     endpoints = sandbox.client().v1.webhook_endpoints
     secrets = [
-        endpoints.create({"url": stack.url, "enabled_events": ["*"], "connect": connect}).secret or ""
+        endpoints.create({"url": url, "enabled_events": ["*"], "connect": connect}).secret or ""
         for connect in (False, True)
     ]
     return {"STRIPE_WEBHOOK_SECRET": secrets[0], "STRIPE_CONNECT_WEBHOOK_SECRET": secrets[1]}

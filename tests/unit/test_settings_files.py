@@ -41,6 +41,7 @@ def test_every_secret_may_come_from_a_file(name: str, tmp_path: Path) -> None:
     oidc = {"OIDC_ISSUER": "https://id.example.com", "OIDC_CLIENT_ID": "x", "OIDC_ROLES": "viewer=*"}
     more = {
         "oidc_client_secret": oidc,
+        "database_password": {"DATABASE_URL": "mysql://payouts@mysql/payouts"},
         "resend_api_key": {"EMAIL_FROM": "p@example.com"},
         "slack_critical_url": {"SLACK_WARNING_URL": "https://hooks.example.com/"},
         "portal_webhook_secret": {"PORTAL_WEBHOOK_URL": "https://portal.example.com/hooks"},
@@ -52,6 +53,55 @@ def test_every_secret_may_come_from_a_file(name: str, tmp_path: Path) -> None:
     assert getattr(settings, name).get_secret_value() == text
     assert settings.file_of(name) == tmp_path / "secret"
     assert settings.file_of("environment") is None
+
+
+def test_a_folder_holds_secrets_by_their_names(tmp_path: Path) -> None:
+    (tmp_path / "stripe_webhook_secret").write_text("whsec_a,whsec_b\n")
+    (tmp_path / ".gitignore").write_text("*")
+    (tmp_path / "mysql").mkdir()
+    (tmp_path / "mysql" / "database_password").write_text("p@ss/word")
+    folders = f"{tmp_path}, {tmp_path}/mysql, {tmp_path}/not-there"
+    given = {**GOOD, "DATABASE_URL": "mysql://payouts@mysql/payouts?ssl=1", "SECRETS_DIR": folders}
+    settings = load_settings(given)
+    assert settings.platform_secrets == ["whsec_a", "whsec_b"]
+    assert settings.file_of("stripe_webhook_secret") == tmp_path / "stripe_webhook_secret"
+    assert settings.database_url.get_secret_value() == "mysql://payouts:p%40ss%2Fword@mysql/payouts?ssl=1", (
+        "as the engine reads it"
+    )
+
+    named = secret_file(tmp_path / "mysql", "whsec_named")
+    assert refusal({**given, "STRIPE_WEBHOOK_SECRET_FILE": named}).startswith("SECRETS_DIR: ")
+    Path(named).rename(tmp_path / ".named")
+    given["STRIPE_WEBHOOK_SECRET_FILE"] = str(tmp_path / ".named")
+    assert load_settings(given).platform_secrets == ["whsec_named"], "one that is named comes first"
+
+
+def test_what_is_wrong_in_a_folder_is_named(tmp_path: Path) -> None:
+    given = {**GOOD, "SECRETS_DIR": str(tmp_path)}
+    kept = tmp_path / "stripe_api_key"
+    kept.write_text("sk_test_hidden")
+    both = refusal({**given, "STRIPE_API_KEY": "sk_test_other"})
+    assert both == f"STRIPE_API_KEY and {kept} are both set: leave one of them out"
+    kept.write_text("")
+    assert refusal(given) == f"SECRETS_DIR: {kept} is empty"
+    kept.rename(tmp_path / "stripe_apikey")
+    assert refusal(given).startswith(f"SECRETS_DIR: {tmp_path}/stripe_apikey is called as no secret")
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("mysql://payouts:other@mysql/payouts", "DATABASE_URL has a password, and DATABASE_PASSWORD another"),
+        ("mysql://mysql/payouts", "DATABASE_PASSWORD is set, and DATABASE_URL names no user"),
+        ("sqlite:////a.db", "DATABASE_PASSWORD is set, and DATABASE_URL names no user"),
+    ],
+)
+def test_a_password_fits_its_address(url: str, said: str) -> None:
+    answer = refusal({**GOOD, "DATABASE_URL": url, "DATABASE_PASSWORD": "hidden"})
+    assert answer.startswith(said)
+    assert "hidden" not in answer
+    same = {**GOOD, "DATABASE_URL": "mysql://payouts:hid%2Fden@mysql/payouts"}
+    load_settings({**same, "DATABASE_PASSWORD": "hid/den"})
 
 
 def test_a_secret_given_twice_is_refused(tmp_path: Path) -> None:
