@@ -22,7 +22,7 @@ $(READY): $(LOCK) pyproject.toml
 	@touch $@
 
 run: install ## start everything on this machine and show what happens; DATA=folder, PORT=number
-	@exec $(BIN)/payouts up --data $(DATA) --port $(PORT) --demo
+	@exec $(BIN)/payouts up --data "$(DATA)" --port "$(PORT)" --demo
 
 check: install ## format, lint, types, migrations: what CI checks before the tests
 	$(BIN)/ruff format --check .

@@ -85,10 +85,20 @@ class DataDir:
 
     def lock(self) -> IO[str]:
         """Hold the folder, made if need be, for this process. PayoutsError where another one holds it."""
-        self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
-        held = _lock_file(self.path / "lock")
+        try:
+            self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+            held = _lock_file(self.path / "lock")
+        except OSError as error:
+            why = "it is no folder" if self.path.is_file() else error.strerror
+            raise PayoutsError(
+                f"nothing can be kept in {self.path}: {why}; choose another folder with --data "
+                "(`make run DATA=elsewhere`)"
+            ) from None
         if held is None:
-            raise PayoutsError(f"another `payouts up` runs on {self.path}: stop it, or choose another --data")
+            raise PayoutsError(
+                f"another `payouts up` runs on {self.path}: stop it, or choose another folder with --data "
+                "(`make run DATA=elsewhere`)"
+            )
         return held
 
     def lock_for_children(self) -> IO[str]:
@@ -129,7 +139,7 @@ class DataDir:
             running: dict[str, Any] = json.loads(self._run_file.read_text())
         except FileNotFoundError:
             raise PayoutsError(
-                f"nothing runs on {self.path}: start `payouts up`, or say where with --to"
+                f"nothing runs on {self.path}: start `payouts up`, or name another folder with --data"
             ) from None
         return running
 

@@ -108,7 +108,8 @@ class Story:
         self._run(*show)
         self._say(
             f"Stripe has paid it, but here it stays {PayoutStatus.IN_TRANSIT}, for its {TYPE} is dead. Your "
-            "turn: what died, and why, what would a replay change? Then replay it, in the console:"
+            "turn: what died, and why, what would a replay change? Then replay it, in the console "
+            "(how to sign in stands at the top):"
         )
         out().print(f"  {self._folder.console()}/dead", markup=False, soft_wrap=True)
         self._say("or in a second terminal:")
@@ -139,7 +140,9 @@ class Story:
         try:
             answer = self._stripe.post(path, json=body).raise_for_status()
         except httpx.HTTPError as error:
-            raise PayoutsError(f"the sandbox does not answer: {error}") from None
+            raise PayoutsError(
+                f"the sandbox does not answer: {error}; does `payouts up` still run on this folder?"
+            ) from None
         made: dict[str, Any] = answer.json()
         return made
 

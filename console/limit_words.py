@@ -19,20 +19,22 @@ def limit_key(
 ) -> "LimitKey":
     """Which limit: of a currency, unless it counts payouts; of a partner by whatever names it, else of all.
 
-    Raises NotFoundError where there is no such partner; RefusedError `bad_currency`.
+    Raises NotFoundError where there is no such partner. The currency is checked where a limit is set.
     """
     from payouts.limiting import LimitKey
     from payouts.registering import the_partner
 
     found = the_partner(connection, partner) if partner else None
-    code = check_currency(currency) if currency else ""
+    code = currency.lower() if currency else ""
     if found is not None and not code and kind not in COUNTED:
         code = found.currency
     return LimitKey(kind, code, found)
 
 
 def limit_value(key: "LimitKey", text: str) -> int:
-    """Minor units, or a number of payouts. Raises RefusedError `bad_limit` or `bad_amount`."""
+    """Minor units, or a number of payouts. RefusedError `bad_limit`, `bad_amount` or `bad_currency`."""
+    if key.currency:
+        check_currency(key.currency)
     if key.kind not in COUNTED:
         if not key.currency:
             raise RefusedError("bad_limit", f"{key.kind} is an amount: say of which currency, as eur")

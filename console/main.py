@@ -42,6 +42,7 @@ from console import (
 )
 from console.context import DataOption, environment_of
 from console.output import be_lenient, err
+from console.usage_words import usage_words
 from payouts.errors import PayoutsError
 from payouts.logs import redact
 from payouts.version import VERSION
@@ -213,9 +214,7 @@ def _fail_usage(error: Any) -> None:
         error.show()
         sys.exit(2)
     where = error.ctx.command_path if error.ctx else "payouts"
-    # What checks a value is pydantic, whose own words for it come before what is wrong.
-    said = error.format_message().replace(": Value error, ", ": ").rstrip(".")
-    _fail(f"{said} (see {where} --help)", code=2)
+    _fail(f"{usage_words(error.format_message())} (see {where} --help)", code=2)
 
 
 def _fail(said: str, code: int = 1) -> None:

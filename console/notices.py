@@ -59,7 +59,7 @@ def show_notice(notice: NoticeArgument, as_json: JsonOption = False, data: DataO
     with reading_from(data) as connection:
         found = find(connection, notice)
     if found is None:
-        raise NotFoundError(f"there is no notice {notice}")
+        raise NotFoundError(f"there is no notice {notice}: `payouts notice list` shows them")
     if as_json:
         write_json({**found, "body": json.loads(found["body"])})
         return
@@ -104,7 +104,7 @@ def retry(
         int | None, typer.Argument(metavar="[ID]", min=1, max=MAX_ROW_ID, help="One that is dead.")
     ] = None,
     all_dead: Annotated[bool, typer.Option("--all", help="All that are dead, instead of one.")] = False,
-    channel: Annotated[str | None, typer.Option(help="By this channel only, as folder.")] = None,
+    channel: Annotated[str | None, typer.Option(help="By this channel only, as portal.")] = None,
     as_name: AsOption = None,
     data: DataOption = None,
 ) -> None:
@@ -132,7 +132,10 @@ def retry(
             if next_behind is None:
                 break
             behind = next_behind
-    out().print(f"{count} {'delivery is' if count == 1 else 'deliveries are'} due again")
+    if count:
+        out().print(f"{count} {'delivery is' if count == 1 else 'deliveries are'} due again")
+    else:
+        out().print("nothing is dead" + (f" by {channel}" if channel else ""), markup=False)
 
 
 def _about(row: dict[str, Any]) -> str | None:

@@ -162,8 +162,9 @@ def partner_entry(cause: Cause, partner: Partner, change: Change, actor: Actor, 
 
 def check_partner_currency(partner: Partner, currency: str) -> str:
     """The currency in lower case. RefusedError `wrong_currency` where it is not the partner's own."""
-    code = check_currency(currency)
+    code = currency.lower()
     if code != partner.currency:
+        check_currency(code)
         raise RefusedError(
             "wrong_currency",
             f"{partner.reference} is paid in {partner.currency.upper()}: {code.upper()} is neither taken "

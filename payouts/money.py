@@ -2,6 +2,7 @@
 
 import re
 
+from payouts.currencies import CURRENCIES
 from payouts.errors import RefusedError
 
 ZERO_DECIMAL = frozenset(
@@ -58,10 +59,13 @@ def parse_money(text: str, currency: str) -> int:
 
 
 def check_currency(text: str) -> str:
-    """A currency's code in lower case. RefusedError `bad_currency` where it is not three letters."""
-    if len(text) != 3 or not text.isascii() or not text.isalpha():
-        raise RefusedError("bad_currency", f"{text[:10]!r} is no currency: it is a code of three letters")
-    return text.lower()
+    """A currency's code in lower case. RefusedError `bad_currency` where there is no such currency."""
+    code = text.lower()
+    if code not in CURRENCIES:
+        raise RefusedError(
+            "bad_currency", f"{text[:10]!r} is no currency: use a code of three letters, as eur"
+        )
+    return code
 
 
 def check_amount(amount_minor: int, currency: str) -> int:

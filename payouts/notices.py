@@ -12,6 +12,9 @@ from payouts.topics import topic_of
 NOTICES_DEAD = "alert.notices_dead"
 """Tells operators that a channel gave up on a notice."""
 
+CHANNELS = ("log", "folder", "email", "slack", "pagerduty", "portal")
+"""The channels that there are, by name; the settings say which of them are used."""
+
 
 @dataclass(frozen=True, slots=True)
 class Notice:

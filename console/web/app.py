@@ -1,7 +1,7 @@
 """The console's composition: parts, pages, what is live. Nothing connects before the first request."""
 
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import (
     AbstractAsyncContextManager,
     AbstractContextManager,
@@ -20,8 +20,8 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from console.web import data, door, live
-from console.web.call import json_response, wants_json
-from console.web.frame import Frame, is_secure
+from console.web.call import Call, json_response, wants_json
+from console.web.frame import Frame, cookie_name, is_secure
 from console.web.guard import Guarded, hits
 from console.web.headers import Headers
 from console.web.health import open_health
@@ -30,6 +30,7 @@ from console.web.oidc import open_provider
 from console.web.pages import PAGES
 from console.web.parts import Parts, open_parts
 from console.web.renderer import STATIC
+from payouts.errors import NotFoundError
 from payouts.guard import looking
 from payouts.logs import get_logger
 from payouts.meters import Counter, Meters
@@ -42,6 +43,7 @@ from serving.metrics import served
 
 STATIC_AT = "/static"
 KEPT = "public, max-age=31536000, immutable"
+_NO_PAGE = "there is no such page"
 
 
 LISTS = frozenset(
@@ -105,7 +107,7 @@ def make_app(
             Middleware(Headers, secure=is_secure(parts)),
             Middleware(Guarded, guard=parts.guard, free=(f"{STATIC_AT}/", *PATHS), hits=limited or hits()),
         ],
-        exception_handlers={HTTPException: _http_error, Exception: _crashed},
+        exception_handlers={HTTPException: _http_error, 404: _nowhere(frame), Exception: _crashed},
         lifespan=lifespan,
     )
     data.mount(app, frame)
@@ -122,11 +124,26 @@ class _Assets(StaticFiles):
         return answer
 
 
+def _nowhere(frame: Frame) -> Callable[[Request, Exception], Awaitable[Response]]:
+    """Answers what is not there: with the console around it to whoever is signed in, to find back from."""
+
+    def not_found(_: Call) -> Response:
+        raise NotFoundError(_NO_PAGE)
+
+    page = frame(not_found)
+
+    async def answer(request: Request, error: Exception) -> Response:
+        looks = request.method == "GET" and cookie_name(frame.parts) in request.cookies
+        if wants_json(request) or not looks:
+            return await _http_error(request, error)
+        return await page(request)
+
+    return answer
+
+
 async def _http_error(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
-    said = {404: "there is no such page", 405: "this address does not take that method"}.get(
-        status, str(error)
-    )
+    said = {404: _NO_PAGE, 405: "this address does not take that method"}.get(status, str(error))
     if wants_json(request):
         return json_response({"error": "http", "message": said}, status)
     return Response(f"{said}\n", status, media_type="text/plain; charset=utf-8")

@@ -19,7 +19,7 @@ from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import RedirectResponse
+from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from console.web.call import View, json_response
@@ -73,7 +73,13 @@ def mount(app: Starlette, frame: Frame) -> None:
     admin.admin.router.routes = [
         route for route in admin.admin.router.routes if getattr(route, "name", "") in LOOKING
     ]
+    # A mount takes only what is below it: the menu's own address leads there.
+    app.add_route(BASE, _to_tables, methods=["GET"])
     app.mount(BASE, _Door(admin.admin, frame), name="admin")
+
+
+async def _to_tables(_: Request) -> Response:
+    return RedirectResponse(f"{BASE}/", 308)
 
 
 class _Door:
@@ -94,9 +100,6 @@ class _Door:
             return
         if visitor is None:
             await to_sign_in(request)(scope, receive, send)
-            return
-        if scope["path"] == BASE:
-            await RedirectResponse(f"{BASE}/", 308)(scope, receive, send)
             return
         request.state.call = View(parts=self._frame.parts, request=request, visitor=visitor)
         await self._app(scope, receive, send)

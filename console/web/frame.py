@@ -5,7 +5,7 @@ Pages are plain functions of a `Call`. They run in threads, each with one connec
 
 import asyncio
 import hmac
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import SplitResult, parse_qs, quote, urlsplit
 
@@ -54,7 +54,7 @@ class Frame:
 
     def __call__(
         self, handler: Handler, scope: Scope = Scope.READ, *, is_list: bool = False
-    ) -> Callable[[Request], object]:
+    ) -> Callable[[Request], Awaitable[Response]]:
         """The endpoint of `handler`, for those who have `scope`. `is_list`: it may be a little stale."""
 
         async def endpoint(request: Request) -> Response:

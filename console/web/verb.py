@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from console.web.flash import Flash
 from payouts.people import Scope
 
 
@@ -35,9 +36,17 @@ class Verb:
     needs_reason: bool = True
     fields: Sequence[Field] = ()
     hidden: Sequence[tuple[str, str]] = ()
+    row: tuple[str, str] | None = None
+    """Hidden as well: which row it is for, where the forms of several rows go to one address."""
     danger: bool = False
     """It cannot be taken back, or stops something."""
     why_not: str | None = None
     """Why it is not possible now; shown in place of the form."""
     open: bool = False
     """Shown unfolded: it is what the page is for."""
+
+    def came_back(self, flash: Flash | None) -> bool:
+        """Whether `flash` is the refusal of this very form."""
+        if flash is None or flash.action != self.action:
+            return False
+        return self.row is None or self.row[1] in flash.typed.get(self.row[0], ())

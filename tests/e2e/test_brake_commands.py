@@ -153,6 +153,7 @@ def test_a_payout_a_partner_or_a_currency_is_held_and_released(office: Office) -
     office.ok("hold", "add", "--partner", name, "--reason", "moving banks")
     office.ok("hold", "add", "--currency", "EUR", "--reason", "no balance")
     assert "--partner or --currency" in office.refused("hold", "add", "--reason", "x")
+    assert "'xxx' is no currency" in office.refused("hold", "add", "--currency", "xxx", "--reason", "x")
     listed = office.rows("hold", "list")
     assert [row["holds"] for row in listed] == ["currency eur", f"partner {name}"]
     held = {row["scope"]: row["id"] for row in listed}

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 import sqlalchemy as sa
@@ -126,10 +127,10 @@ def walk(page: Page, base: str) -> dict[str, bool]:
     def links_of(path: str) -> list[str]:
         answer = page.goto(path)
         assert answer is not None
+        if answer.status != 200 and SCRIPT not in unquote(path):  # people's names are never like that
+            broken.append(f"{path}: {answer.status}")
         if "text/html" not in answer.headers.get("content-type", ""):
             return []
-        if answer.status != 200:
-            broken.append(f"{path}: {answer.status}")
         assert page.evaluate("window.ran") is None, f"{path} ran a script"
         shown[kind_of(path)] = "<script>window.ran=1" in page.inner_text("body")
         links = page.eval_on_selector_all("a[href]", "all => all.map(a => a.href)")

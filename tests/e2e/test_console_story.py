@@ -33,7 +33,8 @@ PAGES = {
     "audit": "/audit",
     "people": "/people",
     "me": "/me",
-    "data": "/data/",
+    "data": "/data",
+    "data-rows": "/data/inbox/list",
 }
 """Every place of the menu, and what lies right behind."""
 

@@ -59,7 +59,7 @@ def test_a_dead_notice_is_found_looked_at_and_sent_again(office: Office, folder:
     assert again.returncode == 1
     assert "only what is dead is sent again" in again.stderr
     everything = run("notice", "retry", "--all", "--reason", "the address was corrected", *data)
-    assert everything.stdout == "0 deliveries are due again\n", everything.stderr
+    assert everything.stdout == "nothing is dead\n", everything.stderr
 
 
 def test_a_test_is_told_and_on_record(office: Office, folder: Path) -> None:
@@ -88,6 +88,10 @@ def test_a_test_is_told_and_on_record(office: Office, folder: Path) -> None:
         (("retry", "--reason", "x"), "either a notice's ID or --all"),
         (("retry", "12", "--all", "--reason", "x"), "either a notice's ID or --all"),
         (("retry", "--all", "--reason", " "), "say why"),
+        (
+            ("retry", "--all", "--channel", "nope", "--reason", "x"),
+            "there is no channel nope: use one of log, folder, email, slack, pagerduty, portal",
+        ),
         (("test", "--reason", " "), "say why"),
     ],
 )

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from console.web.data import ROWS, SECRET, about
+from console.web.data import BASE, ROWS, SECRET, about
+from console.web.navigation import SECTIONS
 from payouts.people import Role
 from payouts.storage.schema import metadata
 from tests.support.databases import migrated_file
@@ -35,6 +36,14 @@ def test_every_table_can_be_looked_at(site: Site) -> None:
     for table in metadata.sorted_tables:
         assert table.name in named
         assert about(table) in anna.reads(f"/data/{table.name}/list")
+
+
+def test_every_place_of_the_menu_is_there(site: Site) -> None:
+    anna = site.visit(role=Role.VIEWER)
+    for _, places in SECTIONS:
+        for place in places:
+            anna.get(place.path, status=308 if place.path == BASE else 200)
+    assert words_of(anna.get(f"{BASE}/"))
 
 
 def test_the_list_of_tables_says_of_each_what_is_in_it(site: Site) -> None:

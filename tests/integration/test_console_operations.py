@@ -14,7 +14,7 @@ from payouts.storage.tables import outbox
 from tests.support.databases import migrated_file
 from tests.support.requests import a_partner, keep
 from tests.support.servers import RedisServer
-from tests.support.site import Site, hidden_fields
+from tests.support.site import Site, hidden_fields, words_of
 
 HOUR_MS = 3_600_000
 
@@ -58,6 +58,26 @@ def test_a_form_that_is_refused_comes_back_with_what_was_typed_and_no_other_does
     assert "New &lt;disks&gt;.</textarea>" in page
     assert page.count('<details class="verb" open>') == 1
     assert "noon" not in anna.get("/operations")  # it is shown once
+
+
+def test_of_rows_whose_forms_go_to_one_address_only_the_refused_one_is_unfolded(site: Site) -> None:
+    anna, at = site.visit(), "/operations/limits"
+    for network in ("203.0.113.0/24", "198.51.100.0/24"):
+        anna.send(at, f"{at}/block", address=network, reason="a flood", **{"for": "1d"})
+    answer = anna.sent(at, f"{at}/unblock", address="203.0.113.0/24", reason=" ")
+    page = anna.get(answer.headers["location"])
+    assert page.count('<details class="verb" open>') == 1
+    opened = page.partition('<details class="verb" open>')[2].partition("</details>")[0]
+    assert "Requests from 203.0.113.0/24 are answered again" in opened
+
+
+def test_what_is_not_there_says_so_and_leads_back(site: Site) -> None:
+    anna = site.visit()
+    for path in ("/nowhere", "/dead/", "/data/nonsense/list"):
+        page = anna.get(path, status=404)
+        assert 'href="/"' in page, path
+    assert "there is no such page Back to the overview" in words_of(anna.get("/nowhere", status=404))
+    assert site.client().get("/nowhere").text == "there is no such page\n"
 
 
 def test_emergency_mode_is_switched_on_and_off(tmp_path: Path, redis_server: RedisServer) -> None:

@@ -70,6 +70,8 @@ def test_what_is_not_dead_is_refused_and_nothing_changes(office: Office) -> None
     (dead,) = kill(office, 2)
     with pytest.raises(RefusedError):
         again(office, dead, "b")
+    with pytest.raises(RefusedError, match="does not go by nope; it is at a: dead, b: delivered"):
+        again(office, dead, "nope")
     with pytest.raises(RefusedError, match="scope operate"):
         again(office, dead, who=Role.VIEWER)
     assert office.statuses() == ["delivered", "dead"]

@@ -15,7 +15,7 @@ from payouts.bootstrap import open_teller
 from payouts.failure_watch import FailureWatch
 from payouts.health_checks import HealthAsks
 from payouts.ids import time_of
-from payouts.notices import NOTICES_DEAD, Closes, NoticeError, Route
+from payouts.notices import CHANNELS, NOTICES_DEAD, Closes, NoticeError, Route
 from payouts.open_channels import open_channels, routes_of
 from payouts.retelling import tell_dead_again
 from payouts.settings import Settings
@@ -299,6 +299,11 @@ def test_email_fails_where_nobody_takes_mail_and_not_where_one_mail_is_refused(p
 def test_without_settings_only_the_log_is_told(post: Post) -> None:
     bare = Settings(database_url="sqlite://", redis_url="redis://127.0.0.1:1/0")
     assert list(open_channels(bare, post.engine)) == ["log"]
+
+
+def test_the_channels_that_can_be_named_are_those_that_there_are(post: Post, tmp_path: Path) -> None:
+    every = post.settings.model_copy(update={"notice_folder": str(tmp_path)})
+    assert set(open_channels(every, post.engine)) == set(CHANNELS)
 
 
 def test_in_development_mail_goes_to_a_folder(post: Post, tmp_path: Path) -> None:

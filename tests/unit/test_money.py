@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from payouts import money
 from payouts.errors import RefusedError
 from payouts.money import (
     AMOUNT_BELOW_MINOR,
@@ -137,8 +138,10 @@ def test_nothing_less_than_nothing_and_too_much_are_no_amounts(amount: int) -> N
         assert refused.value.code == "bad_amount"
 
 
-def test_a_currency_is_a_code_of_three_letters() -> None:
+def test_a_currency_is_one_that_there_is() -> None:
     assert check_currency("EUR") == "eur"
-    for text in ("", "eu", "euro", "e1r", "€ur"):
-        with pytest.raises(RefusedError, match="three letters"):
+    for code in money.ZERO_DECIMAL | money.THREE_DECIMAL | money.WHOLE_UNITS:
+        assert check_currency(code.upper()) == code
+    for text in ("", "eu", "euro", "e1r", "€ur", "xxx", "eru", "dollars"):
+        with pytest.raises(RefusedError, match="is no currency"):
             check_currency(text)

@@ -111,7 +111,7 @@ def raise_verb(standing: Standing) -> Verb:
 def unblock_verb(row: dict[str, Any]) -> Verb:
     """The form that lifts a block."""
     says = f"Requests from {row['network']} are answered again."
-    return Verb("Unblock", says, f"{AT}/unblock", hidden=(("address", row["network"]),))
+    return Verb("Unblock", says, f"{AT}/unblock", row=("address", row["network"]))
 
 
 def _block_verb() -> Verb:
