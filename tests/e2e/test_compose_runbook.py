@@ -16,14 +16,17 @@ from pathlib import Path
 import httpx
 import pytest
 
+from payouts.stripe_addresses import SNAPSHOT
 from tests.e2e.test_runbook import CONTAINERS, PAGE
 from tests.support.compose import (
     DOCKER,
     PASSWORD,
+    PROJECT,
     REPOSITORY,
     Deployment,
     build_images,
     docker,
+    inspect,
     why_no_engine,
 )
 from tests.support.handbook import Reader, blocks_of, surroundings
@@ -90,6 +93,14 @@ class Containers(Incidents):
 
     def workers_are_started(self) -> None:
         """By the page: `docker compose up`."""
+
+    def secret_is_rolled(self, **headers: str) -> None:
+        """Delivered past the proxy, and in its place: it would say that Stripe's sender is this machine."""
+        proxy, [receiver, *_] = self.stack.url, self.deployment.containers("receiver")
+        [address] = inspect([receiver], f'(index .NetworkSettings.Networks "{PROJECT}_front").IPAddress')
+        self.stack.url = f"http://{address}:8080/api/webhooks/stripe"
+        super().secret_is_rolled(**{"X-Forwarded-For": str(next(iter(SNAPSHOT)).network_address)})
+        self.stack.url = proxy
 
     def redis(self, *words: str) -> str:
         [redis] = self.deployment.containers("redis")

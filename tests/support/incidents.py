@@ -150,10 +150,10 @@ class Incidents(ABC):
             assert httpx.get(f"{self.api}/api/v1/payouts", headers=headers, timeout=20).status_code == 401
             time.sleep(0.5)  # over several looks of whoever counts
 
-    def secret_is_rolled(self) -> None:
+    def secret_is_rolled(self, **headers: str) -> None:
         self.secret = NEW_SECRET
         for _ in range(4):
-            assert {self.post(self._rolled()) for _ in range(3)} == {400}
+            assert {self.post(self._rolled(), **headers) for _ in range(3)} == {400}
             time.sleep(0.5)  # over several looks of whoever counts
 
     def stripe_sends_again(self) -> None:
@@ -205,9 +205,10 @@ class Incidents(ABC):
     def _rows(self, *words: str) -> list[dict[str, object]]:
         return [json.loads(line) for line in self.types(*words, "--json").splitlines()]
 
-    def post(self, body: bytes) -> int:
+    def post(self, body: bytes, **headers: str) -> int:
         """Deliver as Stripe would from its Connect endpoint; the status of the answer."""
-        return self.stack.post(body, **{"Stripe-Signature": signature(body, self.secret)}).status_code
+        headers = {"Stripe-Signature": signature(body, self.secret), **headers}
+        return self.stack.post(body, **headers).status_code
 
     def deliver(self, *bodies: bytes) -> None:
         """Deliver each, which must be taken."""
