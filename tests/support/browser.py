@@ -55,6 +55,7 @@ def sign_in(page: Page, token: str, at: str = "/") -> None:
     page.get_by_label("Your token").fill(token)
     page.get_by_role("button", name="Sign in").click()
     page.get_by_role("navigation", name="Places").wait_for()
+    page.wait_for_load_state()  # the script listens to keys from then on
 
 
 def judge(page: Page) -> list[str]:
